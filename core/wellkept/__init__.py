@@ -1,0 +1,177 @@
+"""Wellkept keeps a SaaS company's customers.
+
+This module is the public API: everything that a plugin author imports, together with `wellkept.records`, `wellkept.errors`,
+`wellkept.money`, `wellkept.http`, `wellkept.secrets`, `wellkept.expressions` and `wellkept.testing`. Everything else may
+change without notice. A name is imported from its module when it is first asked for, so that `wellkept --help` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wellkept.action import (
+        Action,
+        Delivery,
+        Envelope,
+        MessageAction,
+        OnceAction,
+        Outcome,
+        Recipient,
+        StateAction,
+        StateDelivery,
+        Template,
+    )
+    from wellkept.clock import Clock
+    from wellkept.context import Context, PluginInfo, PluginState, Signer, StoreView, Suppressions, Tokens
+    from wellkept.effects import Effect, MessageSend, Payload, ScorePush, Target, TaskCreate
+    from wellkept.events import Event
+    from wellkept.frame import Column, Frame, Gap, Measure, Row, Unit, Value
+    from wellkept.hookspecs import API, hookimpl
+    from wellkept.policy import Decider, Fact, Facts, Machine, Policy, Step, Verdict
+    from wellkept.routes import Route
+    from wellkept.scorer import AccountScorer, Contribution, Score, Scorer
+    from wellkept.source import (
+        Batch,
+        CheckResult,
+        Cursor,
+        Deletion,
+        Estimate,
+        FetchingSource,
+        Finding,
+        Hint,
+        ReadRequest,
+        Received,
+        Reject,
+        Replace,
+        Source,
+        Stream,
+        WebhookRequest,
+        WebhookSource,
+        Window,
+    )
+
+__all__ = [
+    "API",
+    "AccountScorer",
+    "Action",
+    "Batch",
+    "CheckResult",
+    "Clock",
+    "Column",
+    "Context",
+    "Contribution",
+    "Cursor",
+    "Decider",
+    "Deletion",
+    "Delivery",
+    "Effect",
+    "Envelope",
+    "Estimate",
+    "Event",
+    "Fact",
+    "Facts",
+    "FetchingSource",
+    "Finding",
+    "Frame",
+    "Gap",
+    "Hint",
+    "Machine",
+    "Measure",
+    "MessageAction",
+    "MessageSend",
+    "OnceAction",
+    "Outcome",
+    "Payload",
+    "PluginInfo",
+    "PluginState",
+    "Policy",
+    "ReadRequest",
+    "Received",
+    "Recipient",
+    "Reject",
+    "Replace",
+    "Route",
+    "Row",
+    "Score",
+    "ScorePush",
+    "Scorer",
+    "Signer",
+    "Source",
+    "StateAction",
+    "StateDelivery",
+    "Step",
+    "StoreView",
+    "Stream",
+    "Suppressions",
+    "Target",
+    "TaskCreate",
+    "Template",
+    "Tokens",
+    "Unit",
+    "Value",
+    "Verdict",
+    "WebhookRequest",
+    "WebhookSource",
+    "Window",
+    "hookimpl",
+]
+
+_HOME = {
+    "wellkept.action": (
+        "Action",
+        "Delivery",
+        "Envelope",
+        "MessageAction",
+        "OnceAction",
+        "Outcome",
+        "Recipient",
+        "StateAction",
+        "StateDelivery",
+        "Template",
+    ),
+    "wellkept.clock": ("Clock",),
+    "wellkept.context": ("Context", "PluginInfo", "PluginState", "Signer", "StoreView", "Suppressions", "Tokens"),
+    "wellkept.effects": ("Effect", "MessageSend", "Payload", "ScorePush", "Target", "TaskCreate"),
+    "wellkept.events": ("Event",),
+    "wellkept.frame": ("Column", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
+    "wellkept.hookspecs": ("API", "hookimpl"),
+    "wellkept.policy": ("Decider", "Fact", "Facts", "Machine", "Policy", "Step", "Verdict"),
+    "wellkept.routes": ("Route",),
+    "wellkept.scorer": ("AccountScorer", "Contribution", "Score", "Scorer"),
+    "wellkept.source": (
+        "Batch",
+        "CheckResult",
+        "Cursor",
+        "Deletion",
+        "Estimate",
+        "FetchingSource",
+        "Finding",
+        "Hint",
+        "ReadRequest",
+        "Received",
+        "Reject",
+        "Replace",
+        "Source",
+        "Stream",
+        "WebhookRequest",
+        "WebhookSource",
+        "Window",
+    ),
+}
+"""Where each public name lives."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module, once."""
+    for module, names in _HOME.items():
+        if name in names:
+            value: object = getattr(import_module(module), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

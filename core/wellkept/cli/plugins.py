@@ -1,0 +1,206 @@
+"""``wellkept plugins``: what is installed, what it offers, and how its instances are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wellkept.cli.app import App, VerbGroup, pass_app
+from wellkept.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from wellkept.config import Config
+    from wellkept.plugins import Loaded
+    from wellkept.store.instances import Remembered
+
+
+@click.group(cls=VerbGroup, default="list")
+def plugins() -> None:
+    """List, inspect and re-enable plugins."""
+
+
+@plugins.command("list")
+@pass_app
+def list_(app: App) -> Exit:
+    """List installed plugins and their instances. Imports none of them."""
+    from wellkept.manifest import ManifestCache
+    from wellkept.plugins import find
+
+    found = find()
+    cache = ManifestCache()
+    config = app.config() if app.config_path.exists() else None
+    remembered = _remembered(config) if config else {}
+    document: list[dict[str, Any]] = []
+    for name, item in found.plugins.items():
+        manifest = cache.get(item)
+        document.append(
+            {
+                "plugin": name,
+                "distribution": item.distribution,
+                "version": item.version,
+                "summary": manifest.summary if manifest else item.summary,
+                "hooks": list(manifest.hooks) if manifest else None,
+                "instances": _instances(config, remembered, name),
+            }
+        )
+    wanted = {table.plugin for table in config.enabled} if config else set()
+    missing = sorted(wanted - set(found.plugins) - set(found.ambiguous))
+    claims = {name: [item.origin for item in items] for name, items in found.ambiguous.items()}
+    rows = [
+        [entry["plugin"], entry["distribution"], entry["version"], _states(entry["instances"]), entry["summary"]]
+        for entry in document
+    ]
+    app.out.table(["plugin", "distribution", "version", "instances", "summary"], rows)
+    for name in missing:
+        app.out.note(f"Problem: {app.config_path} names the plugin {name!r}, which is not installed", "warn")
+    for name, origins in claims.items():
+        app.out.note(f"Problem: several distributions call a plugin {name!r}: {', '.join(origins)}", "warn")
+    app.out.document({"plugins": document, "missing": missing, "ambiguous": claims})
+    return Exit.CONFIG if missing or claims else Exit.OK
+
+
+@plugins.command()
+@click.argument("instance")
+@pass_app
+def enable(app: App, instance: str) -> Exit:
+    """Let an instance run again that was paused or disabled by its failures."""
+    from wellkept.clock import SystemClock
+    from wellkept.config.explain import suggest
+    from wellkept.errors import ConfigError
+    from wellkept.store import instances
+
+    with app.store() as (config, store):
+        if instance not in config.tables:
+            mend = suggest(instance, config.tables, kind="instances")
+            raise ConfigError(f"there is no instance {instance!r}", path=config.path, guidance=mend)
+        now = SystemClock().now()
+        before = store.write_now(lambda tx: (instances.load(tx, instance), instances.enable(tx, instance, now))[0])
+    was = before.state if before else "ok"
+    app.out.line(f"{instance} runs again." if was != "ok" else f"There was nothing against {instance}.", "good")
+    app.out.document({"ok": True, "instance": instance, "was": was, "state": "ok"})
+    return Exit.OK
+
+
+@plugins.command()
+@click.argument("name")
+@pass_app
+def inspect(app: App, name: str) -> Exit:
+    """Show what a plugin offers: its hooks, its keys in plugins.toml, its commands. Imports it."""
+    from wellkept.manifest import ManifestCache
+    from wellkept.plugins import find, load_named, manifest_of
+
+    found = find()
+    loaded = load_named([name], found=found)
+    if name not in loaded.loaded:
+        app.tell(loaded.problems)
+        app.out.document({"ok": False, "problems": [problem.document() for problem in loaded.problems]})
+        return Exit.CONFIG
+    manifest = manifest_of(loaded, name)
+    cache = ManifestCache()
+    cache.put(found.plugins[name], manifest)
+    cache.save()
+    plugin = loaded.loaded[name]
+    keys = _keys(plugin)
+    app.out.line(f"{name}: {plugin.info.summary}", "bold")
+    app.out.line(
+        f"from {plugin.distribution}, plugin API {plugin.info.api}" + (f", {plugin.info.docs}" if plugin.info.docs else "")
+    )
+    app.out.line(f"hooks: {', '.join(manifest.hooks)}")
+    if keys:
+        app.out.line()
+        rows = [[key["key"], key["type"], "required" if key["required"] else key["default"], key["doc"]] for key in keys]
+        app.out.table(["key", "type", "default", "meaning"], rows, title=f"Keys of [plugins.{name}]")
+    if manifest.commands:
+        app.out.line()
+        app.out.table(["command", "does"], [[f"wellkept {name} {command}", text] for command, text in manifest.commands])
+    app.tell(loaded.problems)
+    app.out.document(
+        {
+            "ok": not loaded.problems,
+            "plugin": name,
+            "summary": plugin.info.summary,
+            "distribution": plugin.distribution,
+            "api": plugin.info.api,
+            "docs": plugin.info.docs,
+            "hooks": list(manifest.hooks),
+            "keys": keys,
+            "commands": [{"name": command, "help": text} for command, text in manifest.commands],
+            "problems": [problem.document() for problem in loaded.problems],
+        }
+    )
+    return Exit.PARTIAL if loaded.problems else Exit.OK
+
+
+def _keys(plugin: Loaded) -> list[dict[str, Any]]:
+    """Return the keys of a plugin's own model."""
+    model = plugin.model()
+    if model is None:
+        return []
+    schema = model.model_json_schema()
+    required = schema.get("required", [])
+    return [
+        {
+            "key": key,
+            "type": _type(node),
+            "required": key in required,
+            "default": None if node.get("default") is None else str(node["default"]),
+            "doc": " ".join(str(node.get("description", "")).split()),
+        }
+        for key, node in schema.get("properties", {}).items()
+    ]
+
+
+def _type(node: dict[str, Any]) -> str:
+    from wellkept.secrets import MARK
+
+    if node.get("format") == MARK:
+        return "secret"
+    if "enum" in node:
+        return " | ".join(map(str, node["enum"]))
+    branches = [_type(branch) for branch in node.get("anyOf", ()) if branch.get("type") != "null"]
+    return " | ".join(dict.fromkeys(branches)) or str(node.get("type", "table"))
+
+
+def _remembered(config: Config) -> dict[str, Remembered]:
+    """Return what the store remembers of instances; a store that does not exist yet is not made for this."""
+    from wellkept.store import instances, open_store
+
+    path = config.base / config.settings.wellkept.store
+    if not path.exists():
+        return {}
+    store = open_store(path)
+    try:
+        with store.read() as reader:
+            return {row.instance: row for row in instances.overview(reader)}
+    finally:
+        store.close()
+
+
+def _instances(config: Config | None, remembered: dict[str, Remembered], plugin: str) -> list[dict[str, Any]]:
+    found = []
+    for table in config.tables.values() if config else ():
+        if table.plugin == plugin:
+            row = remembered.get(table.name)
+            state = row.state if row else "ok"
+            found.append(
+                {
+                    "instance": table.name,
+                    "state": state if table.head.enabled else "not enabled",
+                    "reason": row.reason if row else None,
+                    "since": row.since if row else None,
+                    "failures": row.failures if row else 0,
+                    "vendor_account": row.vendor_account if row else None,
+                    "mode": row.mode if row else None,
+                }
+            )
+    return found
+
+
+def _states(instances: list[dict[str, Any]]) -> str:
+    """Return the instances and their states on one line."""
+    texts = []
+    for item in instances:
+        text = item["instance"] if item["state"] == "ok" else f"{item['instance']} ({item['state']})"
+        texts.append(f"{text}: {item['reason']}" if item["reason"] else text)
+    return "; ".join(texts) or "none"

@@ -1,0 +1,92 @@
+"""One JSON Schema (2020-12) over the core and all installed plugins, so that editors complete `plugins.toml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from wellkept.context import PluginInfo
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+INSTANCE_NAME = "^[a-z][a-z0-9_-]{0,62}$"
+
+
+def schema(plugins: Mapping[str, tuple[PluginInfo, type[BaseModel] | None]]) -> dict[str, Any]:
+    """Return the schema of `plugins.toml`.
+
+    ``[plugins.NAME]`` is described by the plugin that its `plugin` key names, else by the one of its own name.
+
+    Args:
+        plugins: Name to what the plugin says of itself, and its configuration model.
+    """
+    from wellkept.settings import InstanceHead, Settings
+
+    definitions: dict[str, Any] = {}
+    core = _lift(Settings, "core", definitions)
+    head = _lift(InstanceHead, "core", definitions)
+    for name, (info, model) in sorted(plugins.items()):
+        definitions[f"plugin.{name}"] = _plugin(info, head, model, definitions)
+    named = [
+        {"$ref": f"#/$defs/plugin.{name}", "properties": {"plugin": {"const": name}}, "required": ["plugin"]}
+        for name in sorted(plugins)
+    ]
+    definitions["instance"] = {
+        "title": "An instance",
+        "description": "One use of a plugin. `plugin` names it when the table has another name.",
+        **({"oneOf": named} if named else {"type": "object"}),
+    }
+    return {
+        "$schema": DIALECT,
+        "title": "Wellkept",
+        "description": "The configuration of a Wellkept installation: plugins.toml.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            **core["properties"],
+            "plugins": {
+                "description": "The instances: one table for each, [plugins.NAME].",
+                "type": "object",
+                "propertyNames": {"pattern": INSTANCE_NAME},
+                "properties": {name: _own_name(name) for name in sorted(plugins)},
+                "additionalProperties": {"$ref": "#/$defs/instance"},
+            },
+        },
+        "$defs": definitions,
+    }
+
+
+def _own_name(name: str) -> dict[str, Any]:
+    """Describe ``[plugins.stripe]``: Stripe's own keys, unless `plugin` names another plugin."""
+    return {
+        "if": {"type": "object", "properties": {"plugin": {"not": {"const": name}}}, "required": ["plugin"]},
+        "then": {"$ref": "#/$defs/instance"},
+        "else": {"$ref": f"#/$defs/plugin.{name}"},
+    }
+
+
+def _plugin(
+    info: PluginInfo, head: Mapping[str, Any], model: type[BaseModel] | None, definitions: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the schema of one instance's table: core's keys and the plugin's together."""
+    own = _lift(model, f"plugin.{info.name}", definitions) if model else {"properties": {}}
+    return {
+        "title": f"Plugin {info.name}",
+        "description": info.summary,
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**head["properties"], **own["properties"]},
+        "required": own.get("required", []),
+    }
+
+
+def _lift(model: type[BaseModel], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return a model's schema, with its definitions moved to the common ones under a prefix of their own."""
+    own = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
+    definitions.update({f"{prefix}.{name}": item for name, item in own.pop("$defs", {}).items()})
+    if "$ref" in own:  # a model that refers to itself
+        own = definitions[own["$ref"].removeprefix("#/$defs/")]
+    return own

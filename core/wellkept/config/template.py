@@ -1,0 +1,138 @@
+"""A first `plugins.toml`, written from what plugins say of their own keys: commented, valid, without any secret."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wellkept.secrets import Secret
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+    from wellkept.context import PluginInfo
+
+_HEAD = """\
+#:schema ./plugins.schema.json
+# Wellkept's configuration. `wellkept check` tries it, `wellkept config schema -o plugins.schema.json` teaches your editor.
+# Secrets never stand here, only references to them: "env:NAME" or "file:path".
+
+[wellkept]
+store = "wellkept.db"
+# The installation's key: made on first use. Back it up apart from the store, and keep it out of version control.
+key = "file:wellkept.key"
+timezone = "UTC"
+reporting_currency = "USD"
+# rates = "rates.csv"                       # day,base,quote,rate: without a rate, a figure is left out
+# public_url = "https://wellkept.example"   # where webhooks and unsubscribe links reach this installation
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A plugin that the file should use.
+
+    Attributes:
+        info: What it says of itself.
+        model: Its configuration model.
+        answers: Values for its keys; the others get a reference, an example, or stay commented out.
+    """
+
+    info: PluginInfo
+    model: type[BaseModel] | None
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def render(choices: Sequence[Choice]) -> str:
+    """Return the text of a `plugins.toml`."""
+    return "\n".join([_HEAD, *(_table(choice) for choice in choices)])
+
+
+def questions(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
+    """Return the fields that a person must fill in, in order: those without a default."""
+    if model is None:
+        return {}
+    return {info.alias or name: info for name, info in model.model_fields.items() if info.is_required()}
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Whether a field holds a reference to a secret."""
+    return _mentions_secret(info.annotation)
+
+
+def suggested_reference(plugin: str, key: str) -> str:
+    """Return the reference that a secret gets: ``env:STRIPE_API_KEY``."""
+    return f"env:{plugin}_{key}".replace("-", "_").upper().replace("ENV:", "env:", 1)
+
+
+def _table(choice: Choice) -> str:
+    name = choice.info.name
+    lines = [*_comment(choice.info.summary), f"[plugins.{name}]"]
+    fields = choice.model.model_fields.items() if choice.model else ()
+    for attribute, info in fields:
+        lines += _field(name, info.alias or attribute, info, choice.answers)
+    lines += [
+        '# schedule = "every 15 minutes"   # or five cron fields: "30 2 * * *"',
+        "# live = true                     # without it, what would be sent is shown and kept",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _field(plugin: str, key: str, info: FieldInfo, answers: Mapping[str, Any]) -> list[str]:
+    lines = _comment(info.description)
+    if key in answers:
+        value, active = answers[key], True
+    elif is_secret(info):
+        value, active = suggested_reference(plugin, key), info.is_required()
+    elif info.is_required():
+        value, active = next(iter(info.examples or ()), None), bool(info.examples)
+    else:
+        value, active = info.get_default(call_default_factory=True, validated_data={}), False
+    text = _toml(value)
+    if text is None:
+        return [*lines, f"# {key} = ...{'  # required' if info.is_required() else ''}"]
+    return [*lines, f"{'' if active else '# '}{key} = {text}"]
+
+
+def _comment(text: str | None) -> list[str]:
+    return [f"# {line}".rstrip() for line in (text or "").strip().splitlines()]
+
+
+def _toml(value: Any) -> str | None:  # noqa: PLR0911 - one answer per type
+    """Return a value as TOML on one line; None for what has no such form."""
+    from pydantic import BaseModel
+
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Secret):
+        return _toml(value.reference)
+    if isinstance(value, Enum):
+        return _toml(value.value)
+    if isinstance(value, (int, float)):
+        return str(value)
+    if isinstance(value, (str, Path)):
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        items = [_toml(item) for item in value]
+        return None if None in items else f"[{', '.join(item for item in items if item)}]"
+    if isinstance(value, BaseModel):
+        return _toml({key: item for key, item in value if item is not None})
+    if isinstance(value, dict):
+        if not value:
+            return "{}"
+        pairs = [(_toml(str(key)), _toml(item)) for key, item in value.items()]
+        return (
+            None if any(item is None for _, item in pairs) else f"{{ {', '.join(f'{key} = {item}' for key, item in pairs)} }}"
+        )
+    return str(value) if isinstance(value, Decimal) else None
+
+
+def _mentions_secret(annotation: Any) -> bool:
+    return annotation is Secret or any(_mentions_secret(part) for part in typing.get_args(annotation))

@@ -1,0 +1,289 @@
+"""Rows of the frame: runs the scans, puts their figures in cells, and says why a cell is empty."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from wellkept.frame import Frame, Gap, Value
+from wellkept.money import EXPONENTS, exponent, round_half_even
+from wellkept.pipeline import figures, freshness
+from wellkept.pipeline.compile import Compiler, Figure, Scan
+from wellkept.pipeline.figures import ANOMALY, NO_RATE, Unknown
+from wellkept.pipeline.frame_plan import Part, Plan
+from wellkept.store.accounts import canonical
+from wellkept.store.connection import Reader
+from wellkept.store.frames import FrameRow, StreamState
+from wellkept.store.rates import Rates
+
+CHUNK = 2_000
+"""Accounts computed at a time, so that memory stays flat."""
+
+PAST_CHUNK = 50_000
+"""The same for a past day, whose records must be gathered from the history for each chunk anew."""
+
+NAMED = 500
+"""Accounts named in one statement."""
+
+Amounts = Mapping[str | None, Sequence[Any]]
+"""Aggregates by currency."""
+
+
+class Driver(NamedTuple):
+    """SQL that yields the wanted accounts, and its parameters."""
+
+    sql: str
+    params: Sequence[Any]
+
+
+class _Sheet(NamedTuple):
+    """A chunk of rows in the making; all lists have one entry per account."""
+
+    accounts: Sequence[str]
+    reasons: Sequence[Mapping[str, Gap | None]]
+    cells: Sequence[dict[str, Value]]
+    gaps: Sequence[dict[str, Gap]]
+
+
+class Cells:
+    """Computes rows.
+
+    Args:
+        plan: The plan.
+        as_of: The day at whose end the figures hold.
+        streams: Which streams may be believed.
+        rates: Exchange rates.
+        past: It is a past day: records count as they were known at its end.
+    """
+
+    def __init__(self, plan: Plan, as_of: date, streams: Mapping[str, StreamState], rates: Rates, *, past: bool) -> None:
+        self._plan = plan
+        self._as_of = as_of
+        self._streams = streams
+        self._rates = rates
+        self._past = past
+        self._scans = Compiler(plan, as_of, past=past).scans()
+        self._wide: list[Scan] = []
+        self._reasons: dict[frozenset[str], dict[str, Gap | None]] = {}
+        self._factors: dict[str, Fraction | None] = {}
+
+    def everything(self, reader: Reader) -> Iterator[FrameRow]:
+        """Yield the rows of all accounts by id."""
+        after, chunk = "", PAST_CHUNK if self._past else CHUNK
+        active = "SELECT id FROM accounts WHERE state = 'active'"
+        while accounts := [id_ for (id_,) in reader.rows(f"{active} AND id > ? ORDER BY id LIMIT ?", (after, chunk))]:
+            after = accounts[-1]
+            yield from self.rows(reader, Driver(f"{active} AND id >= ? AND id <= ?", (accounts[0], after)), accounts)
+
+    def some(self, reader: Reader, wanted: Iterable[str]) -> Iterator[FrameRow]:
+        """Yield the rows of some accounts by id; old ids lead to the present ones."""
+        found = sorted({id_ for id_ in (canonical(reader, id_) for id_ in wanted) if id_ is not None})
+        for start in range(0, len(found), NAMED):
+            part = found[start : start + NAMED]
+            marks = ", ".join("?" * len(part))
+            standing = f"SELECT id FROM accounts WHERE state = 'active' AND id IN ({marks}) ORDER BY id"  # noqa: S608
+            accounts = [id_ for (id_,) in reader.rows(standing, part)]
+            if accounts:
+                yield from self.rows(reader, Driver("VALUES " + ", ".join(["(?)"] * len(accounts)), accounts), accounts)
+
+    def rows(self, reader: Reader, driver: Driver, accounts: Sequence[str]) -> Iterator[FrameRow]:
+        """Yield the rows of some accounts, in the order given; the driver yields at least these."""
+        reasons = self._reasons_for(reader, driver, accounts)
+        sheet = _Sheet(accounts, reasons, [{} for _ in accounts], [{} for _ in accounts])
+        for scan, found in self._read_all(reader, driver):
+            self._fill(scan, found, sheet)
+        for account, cells, gaps in zip(accounts, sheet.cells, sheet.gaps, strict=True):
+            yield FrameRow(account=account, cells=cells, gaps=gaps)
+
+    # --- reading ---
+
+    def _read_all(self, reader: Reader, driver: Driver) -> list[tuple[Scan, dict[str, Any]]]:
+        """Run all scans. A sum too large for the database makes it give up; then all sums are taken in two halves."""
+        try:
+            return [(scan, self._read(reader, driver, scan)) for scan in self._scans]
+        except sqlite3.OperationalError as error:
+            if "overflow" not in str(error):
+                raise
+        self._wide = self._wide or Compiler(self._plan, self._as_of, past=self._past, wide=True).scans()
+        return [(scan, self._read(reader, driver, scan)) for scan in self._wide]
+
+    def _read(self, reader: Reader, driver: Driver, scan: Scan) -> dict[str, Any]:
+        """Run a scan; returns an account's aggregates, or with currencies its aggregates by currency."""
+        found = reader.rows(f"WITH d (account) AS ({driver.sql}){scan.known} {scan.select}", (*driver.params, *scan.params))
+        if not scan.by_currency:
+            return {row[0]: row[1:] for row in found}
+        by_account: dict[str, dict[str | None, Sequence[Any]]] = {}
+        for account, currency, *values in found:
+            groups = by_account.setdefault(account, {})
+            code = None if currency is None else currency.lower()
+            groups[code] = figures.merge(scan.merges, [groups[code], values]) if code in groups else values
+        return by_account
+
+    def _reasons_for(self, reader: Reader, driver: Driver, accounts: Sequence[str]) -> list[dict[str, Gap | None]]:
+        """Return, for each account, why its measures are unknown by the instances where it has records."""
+        instances: dict[str, set[str]] = {}
+        rows = reader.rows(
+            f"WITH d (account) AS ({driver.sql}) SELECT DISTINCT d.account, l.instance FROM d CROSS JOIN links l"  # noqa: S608
+            " WHERE l.account = d.account",
+            driver.params,
+        )
+        for account, instance in rows:
+            instances.setdefault(account, set()).add(instance)
+        return [self._reasons_at(frozenset(instances.get(account, ()))) for account in accounts]
+
+    def _reasons_at(self, instances: frozenset[str]) -> dict[str, Gap | None]:
+        if instances not in self._reasons:
+            parts = self._plan.parts.values()
+            self._reasons[instances] = {part.name: freshness.gap(part, instances, self._streams) for part in parts}
+        return self._reasons[instances]
+
+    # --- cells ---
+
+    def _fill(self, scan: Scan, found: Mapping[str, Any], sheet: _Sheet) -> None:
+        """Put the figures of a scan in their rows."""
+        groups = [found.get(account) for account in sheet.accounts]
+        rows: Sequence[Any] = groups
+        if scan.by_currency:
+            rows = [None if group is None else figures.merge(scan.merges, list(group.values())) for group in groups]
+        for figure in scan.figures:
+            name = figure.part.name
+            reasons = [known[name] for known in sheet.reasons]
+            if figure.part.money:
+                values = [
+                    self._money(figure, scan, group, cells) if reason is None else None
+                    for group, cells, reason in zip(groups, sheet.cells, reasons, strict=True)
+                ]
+            else:
+                values = _values(figure, rows)
+            _put(name, zero(figure.part), values, reasons, sheet)
+
+    def _money(self, figure: Figure, scan: Scan, found: Any, cells: dict[str, Value]) -> Any:
+        """Put an amount per currency in a row, and return all of them in the reporting currency.
+
+        One amount without a rate leaves the whole unknown: a partial sum is no sum.
+        """
+        groups = _by_currency(figure, scan, found)
+        credible = True
+        for currency, aggregates in groups.items():
+            value = figure.finish(*aggregates)
+            if value is ANOMALY:
+                credible = False
+            elif currency in EXPONENTS:
+                cells[f"{figure.part.name}_{currency}"] = round(value)
+        if not groups or not credible:
+            return None if credible else ANOMALY
+        return _converted(figure, [(self._factor(currency), aggregates) for currency, aggregates in groups.items()])
+
+    def _factor(self, currency: str | None) -> Fraction | None:
+        """Return what one minor unit of a currency is worth in minor units of the reporting one."""
+        if currency not in EXPONENTS:
+            return None
+        if currency not in self._factors:
+            rate = self._rates.rate(self._as_of, currency, self._plan.reporting)
+            scale = Fraction(10) ** (exponent(self._plan.reporting) - exponent(currency))
+            self._factors[currency] = None if rate is None else Fraction(rate) * scale
+        return self._factors[currency]
+
+
+def _values(figure: Figure, rows: Sequence[Any]) -> list[Any]:
+    """Return a measure's figures, from the aggregates of each account."""
+    finish = figure.finish
+    if len(figure.slots) > 1:
+        return [None if row is None else finish(*[row[place] for place in figure.slots]) for row in rows]
+    (place,) = figure.slots
+    return [None if row is None else finish(row[place]) for row in rows]
+
+
+def _put(name: str, nothing: Value, values: Sequence[Any], reasons: Sequence[Gap | None], sheet: _Sheet) -> None:
+    """Put figures in their cells, and why they are unknown in the gaps."""
+    for value, reason, cells, gaps in zip(values, reasons, sheet.cells, sheet.gaps, strict=True):
+        if reason is not None:
+            if reason != "none":
+                gaps[name] = reason
+        elif type(value) is Unknown:
+            gaps[name] = value.gap
+        elif value is not None:
+            cells[name] = value
+        elif nothing is not None:
+            cells[name] = nothing
+
+
+def _by_currency(figure: Figure, scan: Scan, found: Any) -> Amounts:
+    """Return a measure's aggregates by currency, as far as there were rows for it."""
+    if found is None:
+        return {}
+    if not scan.by_currency:  # the latest amount, which is of one currency
+        value, currency = (found[place] for place in figure.slots)
+        return {} if value is None else {currency and currency.lower(): (value,)}
+    groups = {currency: [row[place] for place in figure.slots] for currency, row in found.items()}
+    return {currency: values for currency, values in groups.items() if figure.finish(*values) is not None}
+
+
+def _converted(figure: Figure, groups: Sequence[tuple[Fraction | None, Sequence[Any]]]) -> Any:
+    """Return amounts of several currencies as one, by the factor of each: exact up to one rounding at the end."""
+    aggregate = figure.part.measure.aggregate
+    count = sum(values[0] for _, values in groups) if aggregate == "avg" else 1
+    amounts: list[Fraction] = []
+    for factor, values in groups:
+        amount = figures.whole(*values[1:]) if aggregate == "avg" else figure.finish(*values)
+        if factor is None and amount:
+            return NO_RATE
+        amounts.append(Fraction(amount) * (factor or 0))
+    combine = {"min": min, "max": max}.get(aggregate, sum)
+    return figures.believed(round_half_even(Fraction(combine(amounts)) / count))
+
+
+def zero(part: Part) -> Value:
+    """Return what a measure is over no rows."""
+    aggregate = part.measure.aggregate
+    if not part.additive:
+        return None
+    if aggregate == "any":
+        return False
+    return 0.0 if aggregate == "slope" and not part.money else 0
+
+
+def build(plan: Plan, as_of: date, rows: Iterable[FrameRow]) -> Frame:
+    """Return a frame of rows that come in ascending order of accounts."""
+    accounts: list[str] = []
+    cells: dict[str, list[Value]] = {name: [] for name in plan.parts}
+    gaps: dict[str, dict[int, Gap]] = {name: {} for name in plan.parts}
+    amounts: dict[str, dict[int, Value]] = {}
+    for index, row in enumerate(rows):
+        accounts.append(row.account)
+        for name, column in cells.items():
+            column.append(row.cells.get(name))
+        for name, gap in row.gaps.items():
+            if name in gaps:
+                gaps[name][index] = gap
+        for name in row.cells.keys() - cells.keys():
+            amounts.setdefault(name, {})[index] = row.cells[name]
+    columns = plan.columns_for(name.rpartition("_")[2] for name in amounts if plan.split(name)[1])
+    for name in columns.keys() - plan.parts.keys():
+        part, _ = plan.split(name)
+        assert part is not None  # noqa: S101 - narrows: the columns were made from the parts
+        cells[name], gaps[name] = _of_currency(part, amounts.get(name, {}), cells[part.name], gaps[part.name])
+    return Frame(as_of, accounts, columns, cells, gaps)
+
+
+def _of_currency(
+    part: Part, known: Mapping[int, Value], whole: Sequence[Value], reasons: Mapping[int, Gap]
+) -> tuple[list[Value], dict[int, Gap]]:
+    """Return the column of one currency: nothing in it is zero where the measure itself may be believed."""
+    nothing = zero(part)
+    cells: list[Value] = []
+    gaps: dict[int, Gap] = {}
+    for index, value in enumerate(whole):
+        reason = reasons.get(index)
+        if index in known:
+            cells.append(known[index])
+        elif value is not None or reason == "no_rate":
+            cells.append(nothing)
+        else:
+            cells.append(None)
+            if reason is not None:
+                gaps[index] = reason
+    return cells, gaps

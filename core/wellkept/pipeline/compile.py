@@ -1,0 +1,351 @@
+"""From measures to SQL: one grouped scan per record type, with an aggregate for every measure over it.
+
+The scan starts from the accounts that are wanted, goes over their links to their rows, and groups by account; an index that
+holds all columns of a scan makes it one pass over a part of that index. Measures of money group by currency as well, and the
+other measures of the type ride along. Two things stand apart, because they cannot be put together from groups: ``latest``, and
+``distinct`` beside money.
+
+The SQL is common to SQLite and PostgreSQL. Dates and instants stand in it as literals that core made; whatever a person or a
+plugin wrote is a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from zlib import crc32
+
+from wellkept.pipeline import figures
+from wellkept.pipeline.days import DAY, end_of, start_of, window
+from wellkept.pipeline.fields import Field, json_value
+from wellkept.pipeline.figures import Finish, Merge
+from wellkept.pipeline.frame_plan import Part, Plan
+from wellkept.records import Account, Person, Record
+from wellkept.store.columns import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One aggregate of a scan, and how two groups of one account become one."""
+
+    sql: str
+    merge: Merge
+    params: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Where a measure is found in a scan's rows.
+
+    Attributes:
+        part: The measure.
+        slots: Positions of its aggregates.
+        finish: Makes the figure from them: a value, None when nothing was there, or why it is unknown.
+    """
+
+    part: Part
+    slots: tuple[int, ...]
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """One statement.
+
+    Attributes:
+        known: For a past day, a further table behind ``d``: the rows as they were known then.
+        select: ``SELECT`` up to the end, over the accounts of ``d``.
+        params: The parameters behind those of ``d``.
+        figures: The measures in it.
+        merges: How to merge each column behind account and currency.
+        by_currency: The second column is the currency.
+    """
+
+    known: str
+    select: str
+    params: tuple[Any, ...]
+    figures: tuple[Figure, ...]
+    merges: tuple[Merge, ...]
+    by_currency: bool
+
+
+class Compiler:
+    """Writes the scans of a plan for one day.
+
+    Args:
+        plan: The plan.
+        as_of: The day at whose end the figures hold.
+        past: Take the rows as they were known at the end of that day, instead of the newest.
+        wide: Add up in two halves, for figures whose sum does not fit an integer of the database.
+    """
+
+    def __init__(self, plan: Plan, as_of: date, *, past: bool, wide: bool = False) -> None:
+        self.plan = plan
+        self.as_of = as_of
+        self.end = end_of(as_of, plan.zone)
+        self.past = past
+        self.wide = wide
+
+    def scans(self) -> list[Scan]:
+        """Return all scans."""
+        found: list[Scan] = []
+        for record in dict.fromkeys(part.measure.record for part in self.plan.parts.values()):
+            parts = [part for part in self.plan.parts.values() if part.measure.record is record]
+            grouped = [part for part in parts if part.measure.aggregate != "latest"]
+            by_currency = any(part.money for part in grouped)
+            alone = [part for part in grouped if by_currency and part.measure.aggregate == "distinct"]
+            together = [part for part in grouped if part not in alone]
+            if together:
+                found.append(self._grouped(record, together, by_currency=by_currency))
+            if alone:
+                found.append(self._grouped(record, alone, by_currency=False))
+            latest = [part for part in parts if part.measure.aggregate == "latest"]
+            if latest:
+                found.append(self._latest(record, latest))
+        return found
+
+    # --- statements ---
+
+    def _grouped(self, record: type[Record], parts: Sequence[Part], *, by_currency: bool) -> Scan:
+        bounds, until = self._bounds(parts)
+        slots: dict[Slot, int] = {}
+        found = []
+        for part in parts:
+            own, finish = self._slots(part, until)
+            found.append(Figure(part, tuple(slots.setdefault(slot, len(slots)) for slot in own), finish))
+        keys = 'd.account, r."currency"' if by_currency else "d.account"
+        source, known, source_params = self._source(record)
+        select = (
+            f"SELECT {keys}, {', '.join(slot.sql for slot in slots)} FROM d CROSS JOIN links l CROSS JOIN {source} r"  # noqa: S608
+            f" WHERE {self._join(record)}{bounds} GROUP BY {keys}"
+        )
+        params = source_params + tuple(param for slot in slots for param in slot.params)
+        return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots), by_currency)
+
+    def _latest(self, record: type[Record], parts: Sequence[Part]) -> Scan:
+        """Return a statement with a small ordered look-up per measure and account; of two at one time the newer version."""
+        source, known, source_params = self._source(record)
+        columns: list[str] = []
+        params = list(source_params)
+        found: list[Figure] = []
+        for part in parts:
+            assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+            assert part.time is not None  # noqa: S101 - likewise
+            value = part.field.sql()
+            condition, own = self._condition(part)
+            place = []
+            for wanted in (value, 'r."currency"') if part.money else (value,):
+                place.append(len(columns))
+                columns.append(
+                    f"(SELECT {wanted} FROM links l CROSS JOIN {source} r WHERE {self._join(record)} AND {value} IS NOT NULL"  # noqa: S608
+                    f" AND {condition or '1 = 1'} ORDER BY {part.time.sql()} DESC, r.version DESC, r.instance, r.id LIMIT 1)"
+                )
+                params += own
+            found.append(Figure(part, tuple(place), figures.plain if part.money else self._one(part)))
+        select = f"SELECT d.account, {', '.join(columns)} FROM d"  # noqa: S608 - names from the type
+        return Scan(known, select, tuple(params), tuple(found), (), by_currency=False)
+
+    def _source(self, record: type[Record]) -> tuple[str, str, tuple[Any, ...]]:
+        """Return where the rows of a type are, for a past day a further table, and that table's parameters."""
+        if not self.past:
+            return self.plan.tables.table(record), "", ()
+        known, params = self.plan.tables.as_of(record, self.end - 1)
+        return "known", f", known AS MATERIALIZED (SELECT x.*, {_both(record) or 'NULL'} AS belongs_to FROM {known} x)", params  # noqa: S608
+
+    def _join(self, record: type[Record]) -> str:
+        """Return how rows ``r`` of a type belong to links ``l`` of the account of ``d``; deleted rows do not."""
+        if record in {Account, Person}:
+            match = f"l.type = '{record.type}' AND r.id = l.record_id"
+        elif both := _both(record):
+            match = f"{'r.belongs_to' if self.past else both} = l.type || ':' || l.record_id"
+        else:
+            kind = "account" if "account_ref" in record.__struct_fields__ else "person"
+            match = f"l.type = '{kind}' AND r.{kind}_ref = l.record_id"
+        return f"l.account = d.account AND r.instance = l.instance AND {match} AND r.deleted = 0"
+
+    # --- conditions ---
+
+    def _bounds(self, parts: Sequence[Part]) -> tuple[str, date | None]:
+        """Return what all measures of a scan agree on, so that rows outside of all windows are not even looked at.
+
+        Returns:
+            A condition, and the last day that it lets through, if it looks at days: measures need not look at that again.
+        """
+        time = parts[0].time
+        if time is None or any(part.time != time for part in parts):
+            return "", None
+        spans = [self._span(part) for part in parts]
+        first = [day for day, _ in spans if day is not None]
+        last = max(day for _, day in spans)
+        return f" AND {self._between(time, min(first) if len(first) == len(parts) else None, last)}", last
+
+    @staticmethod
+    def _of_instance(part: Part) -> tuple[list[str], list[Any]]:
+        return ([], []) if part.instance is None else (["r.instance = ?"], [part.instance])
+
+    def _condition(self, part: Part, *, until: date | None = None) -> tuple[str, tuple[Any, ...]]:
+        """Return which rows count; `until`: the statement itself lets none through that is later."""
+        texts, params = self._of_instance(part)
+        if part.time is not None:
+            first, last = self._span(part)
+            if first is not None or last != until:
+                texts.append(self._between(part.time, first, None if last == until else last))
+        if part.where is not None:
+            columns = {name: self._name(name, kind) for name, kind in part.where.kinds.items()}
+            text, own = part.where.to_sql(columns)
+            texts.append(f"({text})")
+            params += own
+        return " AND ".join(texts), tuple(params)
+
+    def _name(self, name: str, kind: str) -> str:
+        if name == "as_of":
+            return str(self.end)
+        if name == "today":
+            return f"'{self.as_of.isoformat()}'"
+        if name.startswith("extra."):
+            return json_value('r."extra"', name.removeprefix("extra."), {"text": "text", "flag": "bool"}.get(kind, "float"))
+        return f"r.{quoted(name)}"
+
+    def _span(self, part: Part) -> tuple[date | None, date]:
+        return window(self.as_of, part.measure.window, part.measure.offset)
+
+    def _between(self, time: Field, first: date | None, last: date | None) -> str:
+        """Return the condition that a row's time lies within two days of the configured zone, as far as they are given."""
+        name, zone, texts = time.sql(), self.plan.zone, []
+        if first is not None:
+            texts.append(f"{name} >= '{first}'" if time.sort == "day" else f"{name} >= {start_of(first, zone)}")
+        if last is not None:
+            texts.append(f"{name} <= '{last}'" if time.sort == "day" else f"{name} < {end_of(last, zone)}")
+        return " AND ".join(texts)
+
+    # --- aggregates ---
+
+    def _slots(self, part: Part, until: date | None) -> tuple[list[Slot], Finish]:
+        """Return the aggregates of a measure, and what makes the figure from them."""
+        condition, params = self._condition(part, until=until)
+        aggregate, field = part.measure.aggregate, part.field
+        if field is None:
+            counted = f"COUNT(CASE WHEN {condition} THEN 1 END)" if condition else "COUNT(*)"
+            return [Slot(counted, "add", params)], figures.any_row if aggregate == "any" else figures.plain
+        value = field.sql()
+        if self.wide and field.custom:
+            value = f"CAST({value} AS DOUBLE PRECISION)"
+        case = f"CASE WHEN {condition} THEN {value} END" if condition else value
+        match aggregate:
+            case "distinct":
+                return [Slot(f"COUNT(DISTINCT {case})", "add", params)], figures.plain
+            case "min" | "max":
+                return [Slot(f"{aggregate.upper()}({case})", aggregate, params)], self._one(part)
+            case "slope":
+                index, mean, spread = self._index(part)
+                weighted = f"CASE WHEN {condition} THEN CAST({value} AS DOUBLE PRECISION) * ({index}) END"
+                flat = f"CASE WHEN {condition} THEN CAST({value} AS DOUBLE PRECISION) END"
+                slots = [Slot(f"SUM({weighted})", "add", params), Slot(f"SUM({flat})", "add", params)]
+                return slots, figures.slope(mean, spread)
+        sums = [Slot(f"SUM({case})", "add", params)]
+        if self.wide and field.sort == "int":
+            halves = (f"{value} / {figures.BILLION}", f"{value} % {figures.BILLION}")
+            sums = [Slot(f"SUM(CASE WHEN {condition or '1 = 1'} THEN {half} END)", "add", params) for half in halves]
+        if aggregate == "sum":
+            return sums, figures.total
+        return [Slot(f"COUNT({case})", "add", params), *sums], figures.money_average if part.money else figures.average
+
+    def _one(self, part: Part) -> Finish:
+        """Return what makes a cell of a single value, by unit and sort."""
+        assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+        unit, sort = part.measure.unit, part.field.sort
+        if unit == "days" and sort in {"instant", "day"}:
+            return figures.age(self.as_of, self.plan.zone)
+        if unit == "date" and sort == "day":
+            return figures.instant_of_day
+        return figures.flag if unit == "flag" else figures.plain
+
+    def _index(self, part: Part) -> tuple[str, float, float]:
+        """Return SQL for a row's place in its window (the first day is 0), the mean place, and the sum of squares around it.
+
+        Between two changes of the clocks, or within a month of ISO days, places follow from arithmetic; the rest is a CASE.
+        """
+        first, last = self._span(part)
+        assert first is not None  # noqa: S101 - narrows: a slope has a window
+        assert part.time is not None  # noqa: S101 - likewise
+        days = (last - first).days + 1
+        name = part.time.sql()
+        if part.time.sort == "day":
+            pieces = _by_month(name, first, last)
+        else:
+            pieces = _by_clock(name, [start_of(first + timedelta(days=place), self.plan.zone) for place in range(days + 1)])
+        index = pieces[-1][1]
+        if len(pieces) > 1:
+            index = (
+                "CASE " + " ".join(f"WHEN {name} < {upper} THEN {place}" for upper, place in pieces[:-1]) + f" ELSE {index} END"
+            )
+        mean = (days - 1) / 2
+        return index, mean, sum((place - mean) ** 2 for place in range(days))
+
+
+def _both(record: type[Record]) -> str | None:
+    """Return what a row of a type with two references belongs to, as one text that an index can hold.
+
+    The same rule as in `wellkept.store.belonging`: a row belongs to the account that it names, and only where it names none, to
+    its person's.
+    """
+    if record in {Account, Person} or not {"account_ref", "person_ref"} <= {*record.__struct_fields__}:
+        return None
+    return "COALESCE('account:' || account_ref, 'person:' || person_ref)"
+
+
+def indexes(plan: Plan) -> dict[str, str]:
+    """Return the statements that make the indexes which the scans of a plan read, by name.
+
+    Each begins with what a row belongs to, then the time if all measures share it, then all that the aggregates need, so that
+    the scan never touches the table. Small tables that are found by their key need none.
+    """
+    found: dict[str, str] = {}
+    for record in dict.fromkeys(part.measure.record for part in plan.parts.values()):
+        if record in {Account, Person}:
+            continue
+        parts = [part for part in plan.parts.values() if part.measure.record is record]
+        times = {part.time.name for part in parts if part.time is not None}
+        single = [quoted(name) for name in times] if len(times) == 1 else []
+        used = {"deleted"} | times | ({"currency"} if any(part.money for part in parts) else set())
+        used |= {part.field.name for part in parts if part.field is not None}
+        used |= {name for part in parts if part.where is not None for name in part.where.names}
+        rest = sorted(quoted(name) for name in used if name in plan.tables.columns(record) and quoted(name) not in single)
+        fields = record.__struct_fields__
+        refs = [name for name in ("account_ref", "person_ref") if name in fields]
+        key = f"({both})" if (both := _both(record)) else refs[0]
+        table = plan.tables.table(record)
+        columns = ", ".join(["instance", key, *single, *rest])
+        name = f"measure_{table}_{crc32(columns.encode()):08x}"
+        found[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns})"
+    return found
+
+
+def _by_month(name: str, first: date, last: date) -> list[tuple[str, str]]:
+    """Return, for each month of a window, where it ends, and SQL for a day's place in the window."""
+    pieces: list[tuple[str, str]] = []
+    start = first.replace(day=1)
+    while start <= last:
+        following = (start + timedelta(days=32)).replace(day=1)
+        pieces.append((f"'{following.isoformat()}'", f"{(start - first).days - 1} + CAST(substr({name}, 9, 2) AS INTEGER)"))
+        start = following
+    return pieces
+
+
+def _by_clock(name: str, bounds: Sequence[int]) -> list[tuple[str, str]]:
+    """Return, for each run of ordinary days and each day of another length, where it ends, and SQL for an instant's place."""
+    pieces: list[tuple[str, str]] = []
+    place, days = 0, len(bounds) - 1
+    while place < days:
+        run = 0
+        while place + run < days and bounds[place + run + 1] - bounds[place + run] == DAY:
+            run += 1
+        if run:
+            pieces.append((str(bounds[place + run]), f"{place} + ({name} - {bounds[place]}) / {DAY}"))
+        else:
+            run = 1
+            pieces.append((str(bounds[place + 1]), str(place)))
+        place += run
+    return pieces

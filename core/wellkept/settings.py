@@ -1,0 +1,160 @@
+"""The core's own tables of `plugins.toml`, as pydantic models: what a person may write, with its defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wellkept.secrets import Secret
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{name!r} is not a time zone; use a name such as 'Europe/Berlin'") from error
+    return name
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class General(_Table):
+    """``[wellkept]``: the installation."""
+
+    store: Path = Path("wellkept.db")
+    """The SQLite file, relative to `plugins.toml`."""
+    key: Secret = Secret("file:wellkept.key")
+    """The installation's key: it seals tokens, signs links and hashes addresses. A missing key *file* is made on first
+    use, readable by its owner alone. Keep it with, but apart from, your backups."""
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    """Decides where a day ends, and quiet hours."""
+    locale: str = "en"
+    """The language of mail when neither the recipient nor the account has one."""
+    reporting_currency: Annotated[str, Field(pattern=r"^[A-Za-z]{3}$")] = "USD"
+    """ISO 4217 code of the currency in which sums over currencies are shown."""
+    rates: Path | None = None
+    """A CSV file ``day,base,quote,rate``; a figure without a rate is left out, never guessed."""
+    public_url: str | None = None
+    """Where this installation's routes can be reached from outside."""
+
+
+class Accounts(_Table):
+    """``[accounts]``: who is a customer at all."""
+
+    where: str | None = None
+    """An expression over the frame's columns; accounts for which it is false or unknown are left out."""
+
+
+class Freshness(_Table):
+    """``[freshness]``: when data no longer count."""
+
+    stale_after_hours: Annotated[float, Field(gt=0)] = 36
+    """For streams that do not say themselves."""
+    anomaly_drop: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """A full read that yields less than this share of the usual rows is not believed."""
+    anomaly_min_rows: Annotated[int, Field(ge=0)] = 50
+    """Streams with fewer usual rows are not watched."""
+    max_deleted_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """A full read that would delete more than this share of a stream's rows is held."""
+
+
+class Push(_Table):
+    """``[[push]]``: which columns go to which vendor."""
+
+    to: str
+    """An instance that serves ``score.push``."""
+    properties: dict[str, str]
+    """Property name at the vendor = column of the frame."""
+    where: str | None = None
+    """Only accounts for which this expression holds."""
+    first: Literal["changes", "all"] = "changes"
+    """What the first run does: ``changes`` takes note of how things are and moves only later changes; ``all`` pushes
+    every account once (a large first push waits for approval)."""
+
+
+class Safety(_Table):
+    """``[safety]``: how much one run may plan before a person must approve it."""
+
+    max_effects: Annotated[int, Field(ge=1)] = 200
+    """Effects that one run may plan."""
+    max_share: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Of all accounts; counts only where more than `min_accounts` accounts would be touched."""
+    min_accounts: Annotated[int, Field(ge=0)] = 20
+    """See `max_share`."""
+
+
+class Messages(_Table):
+    """``[messages]``: what holds for all messages, whoever sends them."""
+
+    quiet_hours: Annotated[str, Field(pattern=r"^\d\d:\d\d-\d\d:\d\d$")] | None = None
+    """``21:00-08:00`` in the recipient's zone, else the installation's; messages wait until they end."""
+    cap: Annotated[int, Field(ge=1)] = 3
+    """Messages to one address ..."""
+    cap_days: Annotated[int, Field(ge=1)] = 7
+    """... in so many days; transactional ones do not count and are not held."""
+    team: list[str] = []
+    """Addresses behind the role ``team``; the first one also gets what is for an owner whom nobody knows."""
+    via: str | None = None
+    """The instance that sends, where several could."""
+
+
+class InstanceHead(BaseModel):
+    """The keys of ``[plugins.NAME]`` that core reads itself; all others belong to the plugin."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True)
+
+    plugin: str | None = None
+    """Which plugin; the table's own name when left out."""
+    enabled: bool = True
+    schedule: str | None = None
+    """When to sync: five cron fields, or ``every 15 minutes``."""
+    live: bool | list[str] = False
+    """Whether effects really go out: true, or a list of capabilities. Otherwise they are shown and kept."""
+    map: dict[str, MappedField] = {}
+    """Columns made from custom fields."""
+
+
+class MappedField(_Table):
+    """``[plugins.NAME.map] column = {...}``: a custom field as a column of the frame."""
+
+    record: str = "account"
+    """The record type that it is computed from."""
+    field: str
+    """A field of the record, or ``extra.KEY``."""
+    aggregate: Literal["count", "distinct", "sum", "min", "max", "avg", "latest", "any"] = "latest"
+    """How the values of an account's records become one."""
+    time: str | None = None
+    """The instant or day field that places a record in time; needed with `window` and ``latest``."""
+    window: int | None = None
+    """Days up to the as-of date; all of the past when left out."""
+    where: str | None = None
+    """Only records for which this expression over their fields holds."""
+    unit: Literal["count", "days", "minutes", "ratio", "points", "date", "text", "flag"] = "text"
+    """How a reader should take the figure."""
+    doc: str = "A custom field."
+    """One sentence, shown in explanations."""
+
+
+class Settings(_Table):
+    """The core's own tables, all of them; those of plugins stand beside them in `wellkept.config.Config`."""
+
+    wellkept: General = General()
+    """The installation."""
+    accounts: Accounts = Accounts()
+    """Who is a customer at all."""
+    freshness: Freshness = Freshness()
+    """When data no longer count."""
+    push: tuple[Push, ...] = ()
+    """Which columns go to which vendor."""
+    safety: Safety = Safety()
+    """How much one run may plan before a person must approve it."""
+    messages: Messages = Messages()
+    """What holds for all messages."""
+
+
+InstanceHead.model_rebuild()

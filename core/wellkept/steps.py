@@ -1,0 +1,359 @@
+"""The six steps of an open installation, and the run that does them in order.
+
+`Steps` binds each step of `wellkept.pipeline` to what `Runtime` has put together; the steps themselves know neither
+configuration nor plugins. The command line, the scheduler and tests all go through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from wellkept.admission import admit, note_failure, note_success
+from wellkept.errors import ConfigError, RetryableError, WellkeptError
+from wellkept.pipeline.backfill import backfill
+from wellkept.pipeline.days import day_of
+from wellkept.pipeline.decide import DecideReport, decide
+from wellkept.pipeline.deliver import deliver
+from wellkept.pipeline.estimate import StreamEstimate, estimate
+from wellkept.pipeline.frame_plan import Feed, Plan
+from wellkept.pipeline.letters import retry
+from wellkept.pipeline.measure import MeasureReport, compute, frame, measure
+from wellkept.pipeline.outgoing import DeliverReport
+from wellkept.pipeline.recheck import feeds
+from wellkept.pipeline.resolve import ResolveReport, resolve
+from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
+from wellkept.pipeline.sync import sync
+from wellkept.store import rates
+from wellkept.store.instances import Allowed, Refused
+from wellkept.store.runs import Run, RunKind, RunState, running
+
+if TYPE_CHECKING:
+    from wellkept.action import Action
+    from wellkept.frame import Frame, Row
+    from wellkept.pipeline.plan import Selection, Sources
+    from wellkept.pipeline.reading import Progress
+    from wellkept.pipeline.report import SyncReport
+    from wellkept.policy import Decider
+    from wellkept.runtime import Runtime
+    from wellkept.scorer import Scorer
+    from wellkept.source import Window
+    from wellkept.store import Store
+    from wellkept.store.records import RecordTables
+
+GRAVITY: Sequence[RunState] = ("done", "partial", "failed")
+"""Run states, the gravest last."""
+
+
+@dataclass(kw_only=True)
+class RunReport:
+    """What a run did, step by step; a step that was not asked for, or not reached, is None.
+
+    Attributes:
+        run: The run's id.
+        state: The gravest of its steps' states.
+        sync: Streams read.
+        resolve: Records linked.
+        measure: Accounts measured.
+        score: Scores computed.
+        decide: Effects planned.
+        deliver: Effects sent, or shown.
+    """
+
+    run: str
+    state: RunState = "done"
+    sync: SyncReport | None = None
+    resolve: ResolveReport | None = None
+    measure: MeasureReport | None = None
+    score: ScoreReport | None = None
+    decide: DecideReport | None = None
+    deliver: DeliverReport | None = None
+    summary: list[str] = field(default_factory=list)
+
+    def worsen(self, state: RunState, summary: str) -> None:
+        """Add a step's state and its line to the summary."""
+        self.state = max(self.state, state, key=GRAVITY.index)
+        self.summary.append(summary)
+
+
+class Steps:
+    """The steps of one installation.
+
+    Args:
+        runtime: The open installation.
+        progress: Told after each commit of a sync.
+    """
+
+    def __init__(self, runtime: Runtime, *, progress: Progress | None = None) -> None:
+        self._runtime = runtime
+        self._progress = progress
+
+    # --- runs ---
+
+    async def sync(
+        self,
+        select: Selection | None = None,
+        *,
+        full: bool = False,
+        accept_deletes: bool = False,
+        time_limit: float | None = None,
+    ) -> RunReport:
+        """Read the streams of all sources, or those selected, as a run of their own."""
+        async with self._run("sync") as (run, report):
+            await self._sync(run, report, select, full=full, accept_deletes=accept_deletes, time_limit=time_limit)
+        return report
+
+    async def score(self) -> RunReport:
+        """Resolve, measure and score, as a run of their own."""
+        async with self._run("score") as (run, report):
+            await asyncio.to_thread(self._compute, run, report)
+        return report
+
+    async def deliver(self) -> RunReport:
+        """Deliver what is planned, as a run of its own."""
+        async with self._run("deliver") as (run, report):
+            await self._deliver(run, report)
+        return report
+
+    async def run(self, *, time_limit: float | None = None) -> RunReport:
+        """Do all six steps in order.
+
+        A stream or an instance that fails leaves the others alone, and the run says ``partial``. When nothing at all could be
+        read the later steps still run: they see that the data are stale, and hold.
+        """
+        async with self._run("run") as (run, report):
+            await self._sync(run, report, None, time_limit=time_limit)
+            frame = await asyncio.to_thread(self._compute, run, report)
+            await asyncio.to_thread(self._decide, run, report, frame)
+            await self._deliver(run, report)
+        return report
+
+    async def backfill(self, instance: str, stream: str, window: Window) -> RunReport:
+        """Read a window of one stream's past; the live cursor stays where it is."""
+        async with self._run("backfill") as (run, report):
+            report.sync = await backfill(
+                *self._world(), instance=instance, stream=stream, window=window, progress=self._progress, **self._watchers(run)
+            )
+            report.worsen(report.sync.state, report.sync.summary)
+        return report
+
+    async def retry_letters(self, numbers: Sequence[int]) -> RunReport:
+        """Read the rows of dead letters again."""
+        async with self._run("sync") as (run, report):
+            report.sync = await retry(*self._world(), numbers, **self._watchers(run))
+            report.worsen(report.sync.state, report.sync.summary)
+        return report
+
+    async def estimate(self, select: Selection | None = None, *, full: bool = False) -> Sequence[StreamEstimate]:
+        """Say what a sync would cost. Changes nothing."""
+        runtime = self._runtime
+        try:
+            return await estimate(runtime.store, self.sources, clock=runtime.clock, select=select, full=full)
+        finally:
+            await runtime.disconnect()
+
+    # --- what the steps need of the installation ---
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Every instance's sources."""
+        return {name: instance.sources for name, instance in self._runtime.instances.items() if instance.sources}
+
+    @cached_property
+    def actions(self) -> Mapping[str, Sequence[Action]]:
+        """Every instance's actions."""
+        found = {name: list(instance.actions.values()) for name, instance in self._runtime.instances.items()}
+        return {name: actions for name, actions in found.items() if actions}
+
+    @cached_property
+    def scorers(self) -> Sequence[tuple[str, Scorer]]:
+        """Instance and scorer."""
+        return [(instance.name, scorer) for instance, scorer in self._runtime.scorers.values()]
+
+    @cached_property
+    def deciders(self) -> Sequence[tuple[str, Decider]]:
+        """Instance and policy or machine."""
+        return [(instance.name, decider) for instance, decider in self._runtime.deciders.values()]
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The columns of the frame, and what feeds them."""
+        runtime, settings = self._runtime, self._runtime.settings
+        feeds: dict[str, list[Feed]] = {}
+        for name, instance in runtime.instances.items():
+            for bound in instance.streams.values():
+                feed = Feed(
+                    instance=name, stream=bound.stream.name, stale_after=bound.stream.stale_after, plugin=instance.plugin
+                )  # fmt: skip
+                for type_ in (*bound.stream.records, *bound.stream.includes):
+                    feeds.setdefault(type_.type, []).append(feed)
+        owners = {measure.name: name for name, instance in runtime.instances.items() for measure in instance.measures}
+        plan = Plan(
+            [(owners[measure.name], measure) for measure in runtime.measures.values()],
+            tables=runtime.tables,
+            feeds=feeds,
+            mapped={name: instance.map for name, instance in runtime.instances.items() if instance.map},
+            zone=settings.wellkept.timezone,
+            reporting_currency=settings.wellkept.reporting_currency,
+            where=settings.accounts.where,
+            stale_after_hours=settings.freshness.stale_after_hours,
+            report=lambda owner, error: runtime.instances[owner].report(error.message, error.guidance),
+        )
+        for by, name in self._columns_used():
+            if plan.split(name)[0] is not None:  # a score's columns come later; what does not exist at all is told by its user
+                plan.require([name], by=by)
+        return plan
+
+    def _columns_used(self) -> Iterator[tuple[str, str]]:
+        """Yield who reads which column, so that columns of a currency exist even while no account uses it."""
+        for push in self._runtime.settings.push:
+            yield from ((f"[[push]] to {push.to}", name) for name in push.properties.values())
+        readers: Sequence[tuple[str, Scorer | Decider]] = (*self.scorers, *self.deciders)
+        for instance, reader in readers:
+            try:
+                names = frozenset(reader.uses)
+            except Exception:  # noqa: BLE001, S112 - a plugin's own property; its step reports it and lets the others run
+                continue
+            yield from ((instance, name) for name in names)
+
+    def frame(self, accounts: Sequence[str] | None = None) -> Frame:
+        """Return the stored measures with the stored scores."""
+        with self._runtime.store.read() as reader:
+            measured = frame(reader, self.plan, accounts)
+            return score_columns(reader, self.scorers, measured, self._runtime.clock.now())
+
+    def row(self, account: str) -> Row | None:
+        """Compute one account's measures and scores now, from what the store holds; None when the account is gone."""
+        now = self._runtime.clock.now()
+        with self._runtime.store.read() as reader:
+            measured = compute(reader, self.plan, day_of(now, self.plan.zone), now, [account])
+            if account not in measured.accounts:
+                return None
+            return fresh_columns(reader, self.scorers, measured, now).row(account)
+
+    # --- the steps ---
+
+    async def _sync(self, run: Run, report: RunReport, select: Selection | None, **options: Any) -> None:
+        store, tables, sources = self._world()
+        watchers = {**self._watchers(run), **options}
+        report.sync = await sync(store, tables, sources, select=select, progress=self._progress, **watchers)
+        report.worsen(report.sync.state, report.sync.summary)
+
+    def _compute(self, run: Run, report: RunReport) -> Frame:
+        runtime = self._runtime
+        now = runtime.clock.now()
+        self._load_rates(report)
+        report.resolve = resolve(runtime.store, runtime.tables, now=now)
+        report.measure = measure(runtime.store, self.plan, now=now)
+        with runtime.store.read() as reader:
+            measured = frame(reader, self.plan)
+        configs = {instance.name: instance.table.rest for instance, _ in runtime.scorers.values()}
+        report.score = score(runtime.store, self.scorers, measured, run_id=run.id, now=now, configs=configs)
+        worst: RunState = "partial" if report.score.failures else "done"
+        report.worsen(worst, f"{report.score.scored} scored, {report.score.changed} changed, {report.score.held} held")
+        with runtime.store.read() as reader:
+            return score_columns(reader, self.scorers, measured, now)
+
+    def _load_rates(self, report: RunReport) -> None:
+        """Take the rates from their file. One that cannot be read leaves the stored rates as they are."""
+        runtime = self._runtime
+        path = runtime.settings.wellkept.rates
+        try:
+            found = [] if path is None else rates.read_csv(runtime.config.base / path)
+        except ConfigError as error:
+            report.worsen("partial", str(error))
+        else:
+            runtime.store.write_now(lambda tx: rates.replace(tx, found))
+
+    def _decide(self, run: Run, report: RunReport, scored: Frame) -> None:
+        runtime, settings = self._runtime, self._runtime.settings
+        report.decide = decide(
+            runtime.store,
+            self.deciders,
+            settings.push,
+            scored,
+            run=run,
+            now=runtime.clock.now(),
+            safety=settings.safety,
+            actions=[(name, action) for name, actions in self.actions.items() for action in actions],
+            tables=runtime.tables,
+            via=settings.messages.via,
+        )
+        worst: RunState = "partial" if report.decide.failures else "done"
+        report.worsen(worst, f"{report.decide.planned} effects planned, {report.decide.held} held")
+
+    async def _deliver(self, run: Run, report: RunReport) -> None:
+        runtime, settings = self._runtime, self._runtime.settings
+        admitted = {name: actions for name, actions in self.actions.items() if await self._may_deliver(name)}
+        report.deliver = await deliver(
+            runtime.store,
+            runtime.tables,
+            admitted,
+            run=run,
+            clock=runtime.clock,
+            live={name: instance.head.live for name, instance in runtime.instances.items()},
+            deciders={f"{instance}/{decider.name}": decider for instance, decider in self.deciders},
+            row=self.row,
+            feeds=feeds([part.measure for part in self.plan.parts.values()], [scorer for _, scorer in self.scorers]),
+            sources=self.sources,
+            general=settings.wellkept,
+            messages=settings.messages,
+            safety=settings.safety,
+            key=runtime.key,
+            signer=runtime.signer,
+            observe=runtime.observe,
+            dry_run=runtime.dry_run,
+        )
+        for name, error in report.deliver.errors.items():
+            await note_failure(runtime, runtime.instances[name], error)
+        done = report.deliver.total("done")
+        report.worsen(report.deliver.state, f"{done} effects delivered")
+
+    async def _may_deliver(self, name: str) -> bool:
+        """Say whether an instance's actions may be used; one that is paused keeps its effects for later."""
+        try:
+            return not isinstance(await admit(self._runtime, self._runtime.instances[name]), Refused)
+        except RetryableError:
+            return False
+
+    # --- inside ---
+
+    @asynccontextmanager
+    async def _run(self, kind: RunKind) -> AsyncIterator[tuple[Run, RunReport]]:
+        """Hold the lease; the run's row gets the report's state and summary."""
+        runtime = self._runtime
+        async with running(runtime.store, kind, observe=runtime.observe) as run:
+            report = RunReport(run=run.id)
+            try:
+                yield run, report
+            finally:
+                await runtime.disconnect()
+            if runtime.problems:
+                report.worsen("partial", f"{len(runtime.problems)} problems")
+            run.state, run.summary = report.state, "; ".join(report.summary) or None
+
+    def _world(self) -> tuple[Store, RecordTables, Sources]:
+        return self._runtime.store, self._runtime.tables, self.sources
+
+    def _watchers(self, run: Run) -> dict[str, Any]:
+        runtime = self._runtime
+
+        async def gate(name: str) -> Allowed | Refused:
+            return await admit(runtime, runtime.instances[name])
+
+        async def on_result(name: str, error: WellkeptError | None) -> None:
+            instance = runtime.instances[name]
+            await (note_success(runtime, instance) if error is None else note_failure(runtime, instance, error))
+
+        return {
+            "run": run,
+            "clock": runtime.clock,
+            "freshness": runtime.settings.freshness,
+            "gate": gate,
+            "observe": runtime.observe,
+            "on_result": on_result,
+        }

@@ -1,0 +1,118 @@
+"""Copies of a store that can be trusted: taken while it is in use, checked, and recognised when they come back."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wellkept.clock import Clock, SystemClock
+from wellkept.errors import StoreError
+from wellkept.store.connection import connect, translate
+
+if TYPE_CHECKING:
+    from wellkept.store.engine import Store, Tx
+
+_BACKUP_AT = "backup_at"
+_RESTORED_AT = "restored_at"
+
+
+def backup(store: Path, target: Path, *, clock: Clock | None = None) -> None:
+    """Copy a store that may be in use into one file, and check the copy.
+
+    The copy is the store at one instant. It carries a mark, so that a store which is opened from it knows that it was
+    restored (see `mark_restored`).
+
+    Args:
+        store: The store's file.
+        target: Where the copy goes; must not exist. Appears only when it is complete and sound.
+        clock: Where the time in the mark comes from.
+
+    Raises:
+        StoreError: There is no such store, the target exists, the disk is full, or the copy is not sound.
+        RetryableError: Another process kept the store locked for too long.
+    """
+    if target.exists():
+        raise StoreError(f"{target}: exists already", guidance="name a new file; a backup never overwrites one")
+    part = _copy(store, target, (clock or SystemClock()).now())
+    try:
+        os.link(part, target)  # unlike a rename, this never overwrites
+    except FileExistsError as error:
+        raise StoreError(f"{target}: exists already", guidance="name a new file; a backup never overwrites one") from error
+    except OSError:  # a file system without links
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def copy_before_migration(store: Path, revision: str) -> Path:
+    """Copy a store to ``NAME.bak-REVISION`` beside it and return that path; a copy left by an earlier try is replaced.
+
+    Raises:
+        StoreError: See `backup`.
+    """
+    target = store.with_name(f"{store.name}.bak-{revision}")
+    _copy(store, target, SystemClock().now()).replace(target)
+    return target
+
+
+def copies(store: Path) -> list[Path]:
+    """Return the copies that migrations left beside a store."""
+    return sorted(store.parent.glob(f"{store.name}.bak-*"))
+
+
+def mark_restored(tx: Tx, now: int) -> None:
+    """Note that the store came back from a backup, so that planned effects are held until a person has compared."""
+    tx.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_RESTORED_AT, str(now)),
+    )
+    tx.execute("DELETE FROM meta WHERE key = ?", (_BACKUP_AT,))
+
+
+def recognise(store: Store) -> None:
+    """Mark a store that was opened from a backup's file as restored."""
+    with store.read() as reader:
+        restored = reader.one("SELECT 1 FROM meta WHERE key = ?", (_BACKUP_AT,))
+    if restored:
+        store.write_now(lambda tx: mark_restored(tx, store.clock.now()), durable=True)
+
+
+def _copy(store: Path, target: Path, now: int) -> Path:
+    """Write a checked copy beside `target` and return its path; leave nothing behind on failure."""
+    if not store.is_file():
+        raise StoreError(f"{store}: there is no store", guidance="check `store` in [wellkept]")
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with suppress(FileNotFoundError):
+            part.unlink()
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _fill(store, part, now)
+    except BaseException as error:
+        part.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, target) from error
+        if isinstance(error, OSError):
+            raise StoreError(f"{target}: cannot be written: {error.strerror}") from error
+        raise
+    return part
+
+
+def _fill(store: Path, part: Path, now: int) -> None:
+    with closing(connect(store)) as source, closing(connect(part)) as copy:
+        copy.execute("PRAGMA synchronous=FULL")
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode=DELETE")  # one file, whole in itself
+        if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+            raise StoreError(f"{store}: is not a Wellkept store")
+        copy.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (_BACKUP_AT, str(now)),
+        )
+        findings = [finding for (finding,) in copy.execute("PRAGMA integrity_check")]
+    if findings != ["ok"]:
+        raise StoreError(
+            f"{store}: is damaged, so its copy is worth nothing: {findings[0]}", guidance="restore the newest sound backup"
+        )

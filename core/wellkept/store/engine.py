@@ -1,0 +1,380 @@
+"""The store as an object: snapshots to read from, and the one thread that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wellkept.clock import Clock, SystemClock
+from wellkept.errors import RetryableError, StoreError
+from wellkept.store.connection import BUSY_SECONDS, Reader, Tx, connect, empty_log, log_size, translate, use_wal
+
+__all__ = ["Reader", "Store", "Tx", "open_store"]
+
+T = TypeVar("T")
+GROUP_LIMIT = 32
+"""Jobs committed together at most; a waiting process gets its turn between groups."""
+
+WAL_LIMIT = 64 * 1024 * 1024
+"""Bytes of the write-ahead log above which the writer insists on emptying it, instead of leaving that to chance."""
+
+
+class _Job:
+    """A function on its way to the writer, and whom to tell."""
+
+    __slots__ = ("_tell", "durable", "outside", "run", "told")
+
+    def __init__(
+        self,
+        run: Callable[[Any], Any],
+        tell: Callable[[Any, BaseException | None], None],
+        *,
+        durable: bool,
+        outside: bool = False,
+    ) -> None:
+        self.run = run
+        self.durable = durable
+        self.outside = outside
+        self.told = False
+        self._tell = tell
+
+    def tell(self, result: Any, error: BaseException | None) -> None:
+        """Tell the sender how it went, once; a sender whose event loop is gone does not want to know."""
+        if not self.told:
+            self.told = True
+            with suppress(RuntimeError):
+                self._tell(result, error)
+
+
+class _TransactionLostError(Exception):
+    """The whole transaction is gone, not one job's part of it."""
+
+
+class Store:
+    """An open store. Make it with `open_store`; close it with `close`.
+
+    Every sender waits for the commit of what it sent, which slows down a producer that is faster than the disk: as many jobs
+    wait as there are senders.
+
+    Args:
+        path: The database file.
+        clock: Where the time comes from.
+        busy_seconds: How long to wait for another process that holds the store.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.path = path
+        self.clock = clock
+        self._busy_seconds = busy_seconds
+        self._jobs: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._full_sync = False
+        self._trim_at = WAL_LIMIT
+        try:
+            self._writer = self._connect_writer()
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        self._thread = threading.Thread(target=self._write_loop, name="wellkept-writer", daemon=True)
+        self._thread.start()
+
+    # --- reading ---
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """Open a snapshot: everything read inside belongs to one instant, and sees only what was committed.
+
+        Raises:
+            StoreError: The store is closed, or its file cannot be read.
+        """
+        try:
+            with self._snapshot() as connection:
+                reader = Reader(connection)
+                try:
+                    yield reader
+                finally:
+                    reader.end()
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        with self._changed:
+            if self._closed:
+                raise self._closed_error()
+            connection = self._idle.pop() if self._idle else None
+        connection = connection or connect(self.path, readonly=True, busy_seconds=self._busy_seconds)
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # BEGIN alone takes no snapshot
+            yield connection
+            connection.execute("ROLLBACK")
+        except BaseException:
+            connection.close()
+            raise
+        with self._changed:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    # --- writing ---
+
+    async def write(self, job: Callable[[Tx], T], *, durable: bool = False) -> T:
+        """Run `job` in the writer thread and return its result once it is committed.
+
+        Either all of the job is committed or nothing of it. Jobs run in the order in which they were sent. A job that was
+        sent is run even if its sender is cancelled meanwhile: what it writes down may be the answer of a call outside.
+
+        Args:
+            job: Gets a `Tx`. Must be quick, must not wait for anything, and must have no effect beyond its transaction:
+                when the commit of a group of jobs fails as a whole, each is run again on its own.
+            durable: Return only when the commit is on disk (``synchronous=FULL``): for claims before a call outside.
+
+        Raises:
+            StoreError: The disk is full, the file is broken, or the store is closed. Nothing of the job was committed.
+            RetryableError: Another process kept the database locked for too long. Nothing of the job was committed.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: Any, error: BaseException | None) -> None:
+            if future.cancelled():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        def tell(result: Any, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(settle, result, error)
+
+        self._send(_Job(job, tell, durable=durable))
+        return await future
+
+    def write_now(self, job: Callable[[Tx], T], *, durable: bool = False) -> T:
+        """Do what `write` does, from code that is not async; blocks until the commit."""
+        result: T = self._send_and_wait(job, durable=durable, outside=False)
+        return result
+
+    def compact(self) -> bool:
+        """Rewrite the file without anything that was deleted, and empty the write-ahead log; blocks.
+
+        Needs free space of about twice the store's size for the while. To be called after an erasure: deleted rows leave
+        their bytes in the file otherwise.
+
+        Returns:
+            Whether the log could be emptied. If not, somebody still reads an older state, and it may hold deleted bytes
+            until the next call.
+
+        Raises:
+            StoreError: The disk is full.
+            RetryableError: Another process kept the database locked for too long.
+        """
+
+        def job(connection: sqlite3.Connection) -> bool:
+            connection.execute("VACUUM")
+            return empty_log(connection, self._busy_seconds)
+
+        return bool(self._send_and_wait(job, durable=True, outside=True))
+
+    def close(self) -> None:
+        """Finish what was sent, then close all connections. Snapshots still open are closed by those who read them."""
+        if threading.current_thread() is self._thread:
+            raise StoreError(f"{self.path}: a job cannot close the store")
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+            idle, self._idle = self._idle, []
+        self._thread.join()
+        for connection in idle:
+            connection.close()
+        self._writer.close()
+
+    def _send(self, job: _Job) -> None:
+        with self._changed:
+            if self._closed:
+                raise self._closed_error()
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def _send_and_wait(self, run: Callable[[Any], Any], *, durable: bool, outside: bool) -> Any:
+        if threading.current_thread() is self._thread:
+            raise StoreError(f"{self.path}: a job cannot wait for another job", guidance="do both in one job")
+        ready = threading.Event()
+        box: list[Any] = [None, None]
+
+        def done(result: Any, error: BaseException | None) -> None:
+            box[0], box[1] = result, error
+            ready.set()
+
+        self._send(_Job(run, done, durable=durable, outside=outside))
+        ready.wait()
+        if box[1] is not None:
+            raise box[1]
+        return box[0]
+
+    def _closed_error(self) -> StoreError:
+        return StoreError(f"{self.path}: the store is closed")
+
+    # --- the writer thread ---
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = connect(self.path, busy_seconds=self._busy_seconds)
+        use_wal(connection)
+        connection.execute("PRAGMA cache_size=-16384")
+        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
+        return connection
+
+    def _write_loop(self) -> None:
+        while group := self._next_group():
+            try:
+                self._work_off(group)
+            except BaseException as error:  # noqa: BLE001 - the thread must outlive anything, or every sender waits for ever
+                for job in group:
+                    job.tell(None, StoreError(f"{self.path}: the writer failed: {type(error).__name__}"))
+                self._reconnect()
+
+    def _next_group(self) -> list[_Job]:
+        """Wait for work; an empty list means that the store is closed and everything is done."""
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            group: list[_Job] = []
+            while self._jobs and len(group) < GROUP_LIMIT and not (group and self._jobs[0].outside):
+                group.append(self._jobs.popleft())
+                if group[-1].outside:
+                    break
+            return group
+
+    def _work_off(self, group: list[_Job]) -> None:
+        if group[0].outside:
+            self._run_outside(group[0])
+            return
+        try:
+            self._set_sync(full=any(job.durable for job in group))
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            failure = self._translate(error)
+            for job in group:
+                job.tell(None, failure)
+            if not isinstance(failure, RetryableError):
+                self._reconnect()
+            return
+        try:
+            outcomes = self._run(group)
+        except _TransactionLostError as lost:
+            self._roll_back()
+            if len(group) == 1:
+                group[0].tell(None, self._translate(lost.__cause__ or lost))
+                return
+            for job in group:  # one that is too large for the disk must not take the others with it
+                self._work_off([job])
+            return
+        for done, result, reason in outcomes:
+            done.tell(result, reason)
+        self._trim_log()
+
+    def _run(self, group: list[_Job]) -> list[tuple[_Job, Any, BaseException | None]]:
+        """Run jobs in the open transaction, each in a savepoint, so that one that fails takes no other with it; commit."""
+        outcomes: list[tuple[_Job, Any, BaseException | None]] = []
+        try:
+            for job in group:
+                self._writer.execute("SAVEPOINT job")
+                result, failure = self._run_one(job)
+                if failure is not None:
+                    self._writer.execute("ROLLBACK TO job")
+                self._writer.execute("RELEASE job")
+                outcomes.append((job, result, failure))
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _TransactionLostError from error
+        return outcomes
+
+    def _run_one(self, job: _Job) -> tuple[Any, BaseException | None]:
+        tx = Tx(self._writer)
+        result: Any = None
+        failure: BaseException | None = None
+        try:
+            result = job.run(tx)
+        except StopIteration as error:  # cannot be handed to a future
+            failure = RuntimeError(f"a job ended with {error!r}")
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises belongs to its sender
+            failure = error
+        finally:
+            tx.end()
+        if not self._writer.in_transaction:
+            raise _TransactionLostError from failure
+        return result, None if failure is None else self._translate(failure)
+
+    def _run_outside(self, job: _Job) -> None:
+        """Run a job that manages its own transactions."""
+        try:
+            self._set_sync(full=True)
+            result = job.run(self._writer)
+        except sqlite3.Error as error:
+            self._roll_back()
+            job.tell(None, self._translate(error))
+        else:
+            job.tell(result, None)
+
+    def _set_sync(self, *, full: bool) -> None:
+        if full != self._full_sync:
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
+            self._full_sync = full
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def _trim_log(self) -> None:
+        """Empty the log when readers that overlap all the time have kept it from starting over."""
+        size = log_size(self.path)
+        if size >= self._trim_at:
+            self._trim_at = WAL_LIMIT if empty_log(self._writer, self._busy_seconds) else size + WAL_LIMIT
+
+    def _reconnect(self) -> None:
+        with suppress(sqlite3.Error):
+            self._writer.close()
+        with suppress(sqlite3.Error):  # a connection that cannot be made is tried again by the next group, which then fails
+            self._writer = self._connect_writer()
+            self._full_sync = False
+
+    def _translate(self, error: BaseException) -> BaseException:
+        return translate(error, self.path, self._busy_seconds)
+
+
+def open_store(path: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:
+    """Open a store, making or migrating it first.
+
+    A copy of an older store is taken before it is migrated (``NAME.bak-REVISION`` beside it). A file that was a backup is
+    marked as restored, so that effects which it still plans are held.
+
+    Args:
+        path: The database file; it and its folder are made when missing.
+        clock: Where the time comes from.
+        busy_seconds: How long to wait for another process that holds the store.
+
+    Raises:
+        StoreError: The store was made by a newer Wellkept, or cannot be opened or migrated.
+        RetryableError: Another process kept the store locked for too long.
+    """
+    from wellkept.store import backup, migrate
+
+    path = Path(path)
+    migrate.prepare(path, busy_seconds=busy_seconds)
+    store = Store(path, clock or SystemClock(), busy_seconds=busy_seconds)
+    try:
+        backup.recognise(store)
+    except BaseException:
+        store.close()
+        raise
+    return store

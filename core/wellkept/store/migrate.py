@@ -1,0 +1,131 @@
+"""Bring a store to the newest schema with Alembic, which is imported only when there is something to do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wellkept.errors import StoreError
+from wellkept.store import backup
+from wellkept.store.connection import BUSY_SECONDS, connect, translate, use_wal
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def revisions(folder: Path = MIGRATIONS) -> list[str]:
+    """Return all known revisions, oldest first; a file's name is its revision and their order is the history."""
+    return sorted(path.stem for path in (folder / "versions").glob("[0-9]*.py"))
+
+
+def prepare(path: Path, *, busy_seconds: float = BUSY_SECONDS, folder: Path = MIGRATIONS) -> None:
+    """Create or migrate the store at `path`.
+
+    One transaction holds everything, so a migration that is cut off leaves the store as it was, and of two processes that
+    come at once one waits and then finds the work done.
+
+    Args:
+        path: The database file; it and its folder are made when missing, for their owner alone.
+        busy_seconds: How long to wait for another process that holds the store.
+        folder: Where the migrations are.
+
+    Raises:
+        StoreError: The store is newer than this program, is no store, or a migration failed (the copy is named).
+        RetryableError: Another process kept the store locked for too long.
+    """
+    known = revisions(folder)
+    try:
+        _make_file(path)
+        with closing(connect(path, busy_seconds=busy_seconds)) as connection:
+            if not _is_old(path, _revision(path, connection), known):
+                return
+        _upgrade(path, known, busy_seconds, folder)
+        with closing(connect(path, busy_seconds=busy_seconds)) as connection:
+            use_wal(connection)
+    except sqlite3.Error as error:
+        raise translate(error, path, busy_seconds) from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made: {error.strerror}", guidance="name a place that can be written") from error
+
+
+def _make_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _is_old(path: Path, current: str | None, known: list[str]) -> bool:
+    """Say whether there is something to do; refuse what this program does not know."""
+    if current is not None and current not in known:
+        raise StoreError(
+            f"{path}: the store's schema {current} is newer than this Wellkept, which knows {known[-1]}",
+            guidance="upgrade Wellkept, or restore a backup that it made",
+        )
+    return current != known[-1]
+
+
+def _revision(path: Path, connection: sqlite3.Connection) -> str | None:
+    """Return the revision of a store, None for an empty file; reads only, so that a stranger's file stays as it is."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise StoreError(f"{path}: is a database, but not a Wellkept store", guidance="name another file")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(row[0]) if row else None
+
+
+def _upgrade(path: Path, known: list[str], busy_seconds: float, folder: Path) -> None:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine("sqlite://", creator=lambda: connect(path, busy_seconds=busy_seconds), poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the lock comes first: all of this happens once
+
+    copy: Path | None = None
+    try:
+        with engine.begin() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - narrows the driver's type
+            current = _revision(path, raw)
+            if not _is_old(path, current, known):
+                return
+            if current is not None:
+                copy = backup.copy_before_migration(path, current)
+            _run(connection, folder)
+    except DBAPIError as error:
+        if copy is None and isinstance(error.orig, sqlite3.Error):
+            raise error.orig from error
+        raise _failed(path, copy, error) from error
+    except StoreError:
+        raise
+    except Exception as error:
+        raise _failed(path, copy, error) from error
+    finally:
+        engine.dispose()
+
+
+def _failed(path: Path, copy: Path | None, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path}: the migration failed, and nothing was changed: {error}",
+        guidance=f"a copy of the store is {copy}" if copy else None,
+    )
+
+
+def _run(connection: Connection, folder: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

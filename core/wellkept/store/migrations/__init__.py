@@ -1,0 +1,1 @@
+"""Migrations: what brings an older store up to date."""

@@ -1,0 +1,85 @@
+"""Fingerprints: what a vendor has from us, field by field, so that only changes move.
+
+A value gets here when the vendor has *accepted* it, or when a first run takes note of how things are (`baseline`). It leaves
+when the outcome of a push is in doubt: what stands at the vendor is then unknown, and the next value moves in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from wellkept.effects import Target
+from wellkept.records import Json
+from wellkept.store.engine import Reader, Tx
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one field at a vendor.
+
+    Attributes:
+        text: The value in the form that `canonical` gives.
+        effect_key: The effect that the vendor accepted; None for a baseline, which nobody sent.
+        at: When, epoch ms.
+    """
+
+    text: str
+    effect_key: str | None
+    at: int
+
+    @property
+    def value(self) -> Json:
+        """The value itself."""
+        return msgspec.json.decode(self.text)
+
+
+def canonical(value: Json) -> str:
+    """Return the text under which values are compared: equal texts, equal values (1, 1.0 and true are three)."""
+    return msgspec.json.encode(value, order="deterministic").decode()
+
+
+def load(reader: Reader, target: Target, capability: str) -> dict[str, Fingerprint]:
+    """Return what the vendor record has from us, by field."""
+    found = reader.rows(
+        "SELECT field, value, effect_key, at FROM pushed"
+        " WHERE instance = ? AND capability = ? AND target_type = ? AND target_id = ?",
+        (target.instance, capability, target.type, target.id),
+    )
+    return {field: Fingerprint(text=text, effect_key=key, at=at) for field, text, key, at in found}
+
+
+def accept(tx: Tx, target: Target, capability: str, fields: Mapping[str, Json], *, effect_key: str, now: int) -> None:
+    """Note values that the vendor has accepted."""
+    tx.many(
+        "INSERT INTO pushed (instance, capability, target_type, target_id, field, value, effect_key, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (instance, capability, target_type, target_id, field)"
+        " DO UPDATE SET value = excluded.value, effect_key = excluded.effect_key, at = excluded.at",
+        [
+            (target.instance, capability, target.type, target.id, field, canonical(value), effect_key, now)
+            for field, value in fields.items()
+        ],
+    )
+
+
+def baseline(tx: Tx, target: Target, capability: str, fields: Mapping[str, Json], *, now: int) -> None:
+    """Take note of values as if the vendor had them; one that it really accepted stays as it is."""
+    tx.many(
+        "INSERT INTO pushed (instance, capability, target_type, target_id, field, value, effect_key, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, NULL, ?)"
+        " ON CONFLICT (instance, capability, target_type, target_id, field)"
+        " DO UPDATE SET value = excluded.value, at = excluded.at WHERE pushed.effect_key IS NULL",
+        [
+            (target.instance, capability, target.type, target.id, field, canonical(value), now)
+            for field, value in fields.items()
+        ],
+    )
+
+
+def forget(tx: Tx, target: Target, capability: str, fields: Iterable[str]) -> None:
+    """Drop what is no longer certain: a push of these fields is in doubt, or the vendor no longer has them from us."""
+    tx.many(
+        "DELETE FROM pushed WHERE instance = ? AND capability = ? AND target_type = ? AND target_id = ? AND field = ?",
+        [(target.instance, capability, target.type, target.id, field) for field in fields],
+    )

@@ -1,0 +1,337 @@
+"""Runs: one row per run with a heartbeat, one per stream read, and the lease that lets one run at a time work on a store.
+
+Whoever syncs, scores or delivers does so inside `running`. The lease's epoch is checked in every commit that must not be done
+twice (`Run.check`), so that a process that was paused and replaced can do no harm when it wakes up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from wellkept.errors import RetryableError, WellkeptError
+from wellkept.events import Event
+from wellkept.redact import redact_exception
+from wellkept.store import locks
+from wellkept.store.engine import Reader, Store, Tx
+
+RunKind = Literal["sync", "score", "deliver", "run", "backfill"]
+RunState = Literal["running", "done", "partial", "failed", "interrupted"]
+StreamState = Literal["running", "done", "partial", "failed", "skipped"]
+
+LEASE = "run"
+"""Name of the lock that a run holds."""
+
+LEASE_SECONDS = 60.0
+"""How long a run that gave no sign of life keeps others out."""
+
+BEAT_SECONDS = 15.0
+"""How often a run shows that it lives; three may be missed before the lease ends."""
+
+_log = logging.getLogger(__name__)
+_counter = itertools.count()
+_mine: set[str] = set()
+"""Runs of this process. A row with our process number that is not among them is of an earlier process with that number."""
+
+
+class RunUnderWayError(RetryableError):
+    """Another run holds the store; nothing was done."""
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run under way, and the right to commit.
+
+    Attributes:
+        id: Its name in tables, logs and commands: when it began, and the lease's epoch.
+        kind: What it does.
+        owner: Who holds the lease; differs between any two runs.
+        epoch: The lease's.
+        started_at: Epoch ms.
+        state: How it ends; the body of `running` sets it when it did not go well.
+        summary: One line for the run table, redacted.
+        lost: Another process took over.
+    """
+
+    id: str
+    kind: RunKind
+    owner: str
+    epoch: int
+    started_at: int
+    state: RunState = "done"
+    summary: str | None = None
+    lost: bool = field(default=False, repr=False)
+
+    def check(self, reader: Reader) -> None:
+        """Make sure, inside a transaction, that this run may still commit.
+
+        Raises:
+            LeaseLostError: Another process took over.
+        """
+        locks.check(reader, LEASE, self.owner, self.epoch)
+
+
+class RunRow(NamedTuple):
+    """A run as the run table shows it."""
+
+    id: str
+    kind: str
+    state: str
+    started_at: int
+    heartbeat_at: int
+    finished_at: int | None
+    host: str
+    pid: int
+    summary: str | None
+
+
+class StreamRow(NamedTuple):
+    """What one run did with one stream."""
+
+    run_id: str
+    instance: str
+    stream: str
+    state: str
+    started_at: int
+    finished_at: int | None
+    read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    deleted: int
+    rejected: int
+    error: str | None
+    note: str | None
+
+
+_RUN_COLUMNS = ", ".join(RunRow._fields)
+_STREAM_COLUMNS = ", ".join(StreamRow._fields)
+
+
+@asynccontextmanager
+async def running(
+    store: Store,
+    kind: RunKind,
+    *,
+    observe: Callable[[Event], None] | None = None,
+    beat: float = BEAT_SECONDS,
+) -> AsyncIterator[Run]:
+    """Be the one run that works on the store.
+
+    The heartbeat comes from the event loop on purpose: a process whose loop is stuck gives no sign of life, and is replaced.
+    Its rhythm is the loop's own; what it writes is the store's clock.
+
+    Args:
+        store: The store.
+        kind: What the run does.
+        observe: Told when the run begins and ends.
+        beat: Seconds between signs of life.
+
+    Raises:
+        RunUnderWayError: Another run holds the lease.
+    """
+    run = await start(store, kind)
+    tell = observe or (lambda _event: None)
+    beating = asyncio.create_task(_beat(store, run, beat), name=f"heartbeat {run.id}")
+    try:
+        tell(Event(kind="run.started", at=run.started_at, run=run.id, state="running"))
+        yield run
+    except Exception as error:
+        run.state, run.summary = "failed", redact_exception(error)
+        raise
+    except BaseException:  # cancelled, or interrupted from the keyboard
+        run.state = "interrupted"
+        raise
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        await asyncio.shield(store.write(lambda tx: finish(tx, run, store.clock.now())))
+        _mine.discard(run.id)
+        tell(Event(kind="run.finished", at=store.clock.now(), run=run.id, state=run.state, reason=run.summary))
+
+
+async def start(store: Store, kind: RunKind) -> Run:
+    """Take the lease and add the run's row. Runs that died without saying so are marked `interrupted`.
+
+    Raises:
+        RunUnderWayError: Another run holds the lease.
+    """
+    owner = f"{socket.gethostname()}:{os.getpid()}:{next(_counter)}"
+    run = await store.write(lambda tx: _start(tx, kind, owner, store.clock.now()))
+    _mine.add(run.id)
+    return run
+
+
+def finish(tx: Tx, run: Run, now: int) -> None:
+    """End a run's row and give the lease back. A run that another process replaced is left as that one marked it."""
+    tx.execute(
+        "UPDATE runs SET state = ?, finished_at = ?, heartbeat_at = ?, summary = ? WHERE id = ? AND state = 'running'",
+        (run.state, now, now, run.summary, run.id),
+    )
+    locks.release(tx, LEASE, run.owner, run.epoch)
+
+
+def heartbeat(tx: Tx, run: Run, now: int) -> bool:
+    """Show that a run lives and hold the lease on; False when another process took over."""
+    if not locks.renew(tx, LEASE, run.owner, run.epoch, _ms(LEASE_SECONDS), now):
+        return False
+    tx.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (now, run.id))
+    return True
+
+
+# --- streams of a run ------------------------------------------------------------------------------------------------------
+
+
+def begin_stream(tx: Tx, run: Run, instance: str, stream: str, now: int) -> None:
+    """Add the row of a stream that is being read."""
+    tx.execute(
+        "INSERT INTO run_streams (run_id, instance, stream, state, started_at) VALUES (?, ?, ?, 'running', ?)"
+        " ON CONFLICT (run_id, instance, stream) DO UPDATE SET state = 'running', finished_at = NULL, error = NULL",
+        (run.id, instance, stream, now),
+    )
+
+
+def count_stream(tx: Tx, run: Run, instance: str, stream: str, counts: tuple[int, int, int, int, int, int]) -> None:
+    """Add to a stream's figures: read, inserted, updated, unchanged, deleted, rejected."""
+    tx.execute(
+        "UPDATE run_streams SET read = read + ?, inserted = inserted + ?, updated = updated + ?, unchanged = unchanged + ?,"
+        " deleted = deleted + ?, rejected = rejected + ? WHERE run_id = ? AND instance = ? AND stream = ?",
+        (*counts, run.id, instance, stream),
+    )
+
+
+def note_stream(tx: Tx, run: Run, instance: str, stream: str, note: str) -> None:
+    """Write a note while a stream is still being read; redacted."""
+    tx.execute(
+        "UPDATE run_streams SET note = ? WHERE run_id = ? AND instance = ? AND stream = ?", (note, run.id, instance, stream)
+    )
+
+
+def end_stream(
+    tx: Tx,
+    run: Run,
+    instance: str,
+    stream: str,
+    *,
+    state: StreamState,
+    error: str | None,
+    note: str | None,
+    now: int,
+) -> None:
+    """Write how a stream ended; both texts must be redacted."""
+    tx.execute(
+        "INSERT INTO run_streams (run_id, instance, stream, state, started_at, finished_at, error, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (run_id, instance, stream) DO UPDATE SET state = excluded.state,"
+        " finished_at = excluded.finished_at, error = excluded.error, note = excluded.note",
+        (run.id, instance, stream, state, now, now, error, note),
+    )
+
+
+# --- looking back ----------------------------------------------------------------------------------------------------------
+
+
+def history(reader: Reader, limit: int = 20) -> list[RunRow]:
+    """Return the newest runs first."""
+    rows = reader.rows(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ?", (limit,))  # noqa: S608
+    return [RunRow(*row) for row in rows]
+
+
+def streams(reader: Reader, run_id: str) -> list[StreamRow]:
+    """Return what a run did, stream by stream."""
+    rows = reader.rows(
+        f"SELECT {_STREAM_COLUMNS} FROM run_streams WHERE run_id = ? ORDER BY instance, stream",  # noqa: S608 - constants
+        (run_id,),
+    )
+    return [StreamRow(*row) for row in rows]
+
+
+def latest_of_streams(reader: Reader) -> list[StreamRow]:
+    """Return the newest row of every stream, whichever run it belongs to."""
+    rows = reader.rows(
+        f"SELECT {_STREAM_COLUMNS} FROM run_streams AS s WHERE started_at = (SELECT MAX(t.started_at) FROM run_streams AS t"  # noqa: S608
+        " WHERE t.instance = s.instance AND t.stream = s.stream) ORDER BY instance, stream, run_id",
+    )
+    return list({(row[1], row[2]): StreamRow(*row) for row in rows}.values())
+
+
+# --- inside ----------------------------------------------------------------------------------------------------------------
+
+
+def _start(tx: Tx, kind: RunKind, owner: str, now: int) -> Run:
+    host, pid = socket.gethostname(), os.getpid()
+    open_runs = [RunRow(*row) for row in tx.all(f"SELECT {_RUN_COLUMNS} FROM runs WHERE state = 'running'")]  # noqa: S608
+    for row in open_runs:
+        if row.host == host and _is_dead(row):
+            _free(tx, row)
+    epoch = locks.acquire(tx, LEASE, owner, _ms(LEASE_SECONDS), now)
+    if epoch is None:
+        holder = next((f"run {row.id} on {row.host} (process {row.pid})" for row in open_runs), "another process")
+        raise RunUnderWayError(
+            f"{holder} is working on the store", retry_after=LEASE_SECONDS, guidance="wait until it has ended"
+        )
+    for row in open_runs:
+        _interrupt(tx, row, now)
+    run = Run(id=f"{_stamp(now)}-{epoch}", kind=kind, owner=owner, epoch=epoch, started_at=now)
+    tx.execute(
+        "INSERT INTO runs (id, kind, state, started_at, heartbeat_at, host, pid) VALUES (?, ?, 'running', ?, ?, ?, ?)",
+        (run.id, kind, now, now, host, pid),
+    )
+    return run
+
+
+def _is_dead(row: RunRow) -> bool:
+    """Say whether the process of a run on this machine is gone for certain."""
+    if row.pid == os.getpid():
+        return row.id not in _mine
+    if os.name != "posix":  # asking would end the process there; its lease ends by itself
+        return False
+    try:
+        os.kill(row.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _free(tx: Tx, row: RunRow) -> None:
+    """Give back the lease of a dead run, so that a restart after a crash need not wait for its end."""
+    lock = tx.one("SELECT owner, epoch FROM locks WHERE name = ?", (LEASE,))
+    if lock is not None and row.id.rpartition("-")[2] == str(lock[1]):
+        locks.release(tx, LEASE, lock[0], lock[1])
+
+
+def _interrupt(tx: Tx, row: RunRow, now: int) -> None:
+    tx.execute("UPDATE runs SET state = 'interrupted', finished_at = ? WHERE id = ?", (now, row.id))
+    tx.execute(
+        "UPDATE run_streams SET state = 'failed', finished_at = ?, error = 'interrupted'"
+        " WHERE run_id = ? AND state = 'running'",
+        (now, row.id),
+    )
+
+
+async def _beat(store: Store, run: Run, seconds: float) -> None:
+    while not run.lost:
+        await asyncio.sleep(seconds)
+        try:
+            run.lost = not await store.write(lambda tx: heartbeat(tx, run, store.clock.now()))
+        except WellkeptError as error:
+            _log.warning("run %s: the heartbeat could not be written: %s", run.id, redact_exception(error))
+    _log.error("run %s: another process took over; nothing more will be committed", run.id)
+
+
+def _stamp(now: int) -> str:
+    return datetime.fromtimestamp(now / 1000, UTC).strftime("%Y%m%dT%H%M%S")
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

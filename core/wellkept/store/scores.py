@@ -1,0 +1,185 @@
+"""The history of scores: append-only, with everything that is needed to compute each of them again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from wellkept.frame import Gap, Value
+from wellkept.records import Json
+from wellkept.scorer import Score
+from wellkept.store.engine import Reader, Tx
+
+CHUNK = 500
+"""Accounts looked up in one statement; far below the number of parameters that SQLite and PostgreSQL allow."""
+
+
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The cells that a scorer saw of one account: its used columns, and why those that are None are so."""
+
+    cells: dict[str, Value]
+    gaps: dict[str, Gap] = {}
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of history.
+
+    Attributes:
+        seq: Its number; 0 before it is stored.
+        account: The canonical account id.
+        scorer: The scorer's name.
+        as_of: The day that it holds for, ISO.
+        at: When it was computed, epoch ms.
+        run_id: The run that computed it.
+        scorer_version: The scorer's version then.
+        config_digest: The configuration and columns then; see `config`.
+        band: The band in force: a person's override while it lasted, else the computed one.
+        held: Why the score is an earlier one that was kept; None when it was computed.
+        score: The score as the scorer returned it.
+        inputs: What it was computed from.
+    """
+
+    seq: int = 0
+    account: str
+    scorer: str
+    as_of: str
+    at: int
+    run_id: str
+    scorer_version: str
+    config_digest: str
+    band: str | None
+    held: str | None
+    score: Score
+    inputs: Inputs
+
+    def same(self, other: Entry) -> bool:
+        """Say whether the two tell a reader the same: score, explanation, band in force, and being held."""
+        mine, theirs = msgspec.json.encode(self.score), msgspec.json.encode(other.score)
+        return mine == theirs and self.band == other.band and self.held == other.held
+
+
+_COLUMNS = (
+    "s.seq, s.account, s.scorer, s.as_of, s.at, s.run_id, s.scorer_version, s.config_digest, s.band, s.held, s.body, s.inputs"
+)
+_score = msgspec.json.Decoder(Score)
+_inputs = msgspec.json.Decoder(Inputs)
+
+
+def _entry(row: Sequence[Json]) -> Entry:
+    seq, account, scorer, as_of, at, run_id, version, digest, band, held, body, inputs = row
+    return Entry(
+        seq=seq,
+        account=account,
+        scorer=scorer,
+        as_of=as_of,
+        at=at,
+        run_id=run_id,
+        scorer_version=version,
+        config_digest=digest,
+        band=band,
+        held=held,
+        score=_score.decode(body),
+        inputs=_inputs.decode(inputs),
+    )
+
+
+def append(tx: Tx, entries: Iterable[Entry]) -> int:
+    """Add rows to the history and return how many; rows are never changed afterwards."""
+    return sum(
+        tx.execute(
+            "INSERT INTO scores (account, scorer, as_of, at, run_id, scorer_version, config_digest, value_milli, band, held,"
+            " body, inputs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.account,
+                entry.scorer,
+                entry.as_of,
+                entry.at,
+                entry.run_id,
+                entry.scorer_version,
+                entry.config_digest,
+                None if entry.score.value is None else int(entry.score.value * 1000),
+                entry.band,
+                entry.held,
+                msgspec.json.encode(entry.score).decode(),
+                msgspec.json.encode(entry.inputs).decode(),
+            ),
+        )
+        for entry in entries
+    )
+
+
+def latest(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Entry]:
+    """Return each account's newest row of this day or an earlier one."""
+    return _newest(reader, scorer, accounts, "t.as_of <= ?", as_of)
+
+
+def before(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Entry]:
+    """Return each account's newest row of an *earlier* day, held or not."""
+    return _newest(reader, scorer, accounts, "t.as_of < ?", as_of)
+
+
+def computed_before(
+    reader: Reader, scorer: str, accounts: Sequence[str], as_of: str, *, seq: int | None = None
+) -> dict[str, Score]:
+    """Return each account's newest computed score of an earlier day: what a scorer gets as `previous`.
+
+    Args:
+        reader: Where to read.
+        scorer: The scorer's name.
+        accounts: Canonical account ids.
+        as_of: The day that is scored, ISO.
+        seq: Leave out this row and newer ones: what was known when that row was computed.
+    """
+    condition = "t.as_of < ? AND t.held IS NULL" + ("" if seq is None else f" AND t.seq < {seq:d}")
+    return {account: entry.score for account, entry in _newest(reader, scorer, accounts, condition, as_of).items()}
+
+
+def _newest(reader: Reader, scorer: str, accounts: Sequence[str], condition: str, as_of: str) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for start in range(0, len(accounts), CHUNK):
+        part = accounts[start : start + CHUNK]
+        values = ", ".join(["(?)"] * len(part))
+        rows = reader.rows(
+            f"WITH wanted (account) AS (VALUES {values})"  # noqa: S608 - fixed text only
+            f" SELECT {_COLUMNS} FROM wanted w JOIN scores s ON s.seq = (SELECT t.seq FROM scores t"
+            f" WHERE t.account = w.account AND t.scorer = ? AND {condition} ORDER BY t.as_of DESC, t.seq DESC LIMIT 1)",
+            (*part, scorer, as_of),
+        )
+        found.update((entry.account, entry) for entry in map(_entry, rows))
+    return found
+
+
+def entry(reader: Reader, seq: int) -> Entry | None:
+    """Return one row by its number."""
+    row = reader.one(f"SELECT {_COLUMNS} FROM scores s WHERE s.seq = ?", (seq,))  # noqa: S608 - fixed text only
+    return None if row is None else _entry(row)
+
+
+def history(reader: Reader, account: str, scorer: str) -> Iterator[Entry]:
+    """Yield an account's rows, newest first."""
+    sql = f"SELECT {_COLUMNS} FROM scores s WHERE s.account = ? AND s.scorer = ? ORDER BY s.as_of DESC, s.seq DESC"  # noqa: S608
+    return map(_entry, reader.rows(sql, (account, scorer)))
+
+
+def digest_of(body: Mapping[str, Json]) -> str:
+    """Return the digest under which `put_config` files a configuration."""
+    return hashlib.sha256(msgspec.json.encode(body, order="sorted")).hexdigest()
+
+
+def put_config(tx: Tx, body: Mapping[str, Json], now: int) -> str:
+    """File a configuration (with references to secrets, never their values) and return its digest."""
+    digest = digest_of(body)
+    text = msgspec.json.encode(body, order="sorted").decode()
+    tx.execute(
+        "INSERT INTO configs (digest, body, first_at) VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING", (digest, text, now)
+    )
+    return digest
+
+
+def config(reader: Reader, digest: str) -> Mapping[str, Json] | None:
+    """Return what was filed under a digest."""
+    text = reader.value("SELECT body FROM configs WHERE digest = ?", (digest,))
+    body: Mapping[str, Json] | None = None if text is None else msgspec.json.decode(text)
+    return body

@@ -1,0 +1,24 @@
+"""What plugin authors test with: virtual time, a server for simulators, and the checks against a vendor's description."""
+
+from wellkept.testing.clock import FakeClock
+from wellkept.testing.faults import Answer, Fault, Faults, Log
+from wellkept.testing.forms import nest, parse_pairs
+from wellkept.testing.server import Server
+from wellkept.testing.simulator import Gate, Simulator
+from wellkept.testing.spec import Operation, Spec, SpecMismatch
+
+__all__ = [
+    "Answer",
+    "FakeClock",
+    "Fault",
+    "Faults",
+    "Gate",
+    "Log",
+    "Operation",
+    "Server",
+    "Simulator",
+    "Spec",
+    "SpecMismatch",
+    "nest",
+    "parse_pairs",
+]

@@ -1,0 +1,74 @@
+"""What `wellkept demo` needs of a plugin: somebody to talk to, things that happen there, and what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from wellkept.clock import Clock
+from wellkept.records import Json
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """What a simulation is made for; the settings of ``provide("simulation", ...)``, as attributes.
+
+    Attributes:
+        accounts: How many fictional customers.
+        seed: Decides everything that is drawn.
+        clock: The demo's time.
+        folder: Where it may write files, such as its API key; `plugins.toml` stands here.
+    """
+
+    accounts: int
+    seed: int
+    clock: Clock
+    folder: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Happening:
+    """Something that happened to one customer.
+
+    Attributes:
+        id: The vendor's id of the customer.
+        text: What, in a few words.
+    """
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Receipt:
+    """Something that Wellkept did to the vendor.
+
+    Attributes:
+        subject: The vendor's id of the customer, or the recipient's address.
+        text: What arrived, in a few words.
+    """
+
+    subject: str
+    text: str
+
+
+class Simulation(Protocol):
+    """A vendor on loopback. A plugin returns one from ``provide("simulation", {"setting": Setting(...)})``."""
+
+    def start(self) -> Mapping[str, Json]:
+        """Start serving, and return the keys of ``[plugins.NAME]`` that lead there."""
+        ...
+
+    def unfold(self) -> Sequence[Happening]:
+        """Let things happen to some customers, each of which changes what is known about that customer."""
+        ...
+
+    def received(self) -> Sequence[Receipt]:
+        """Return what arrived since the start, or since the last call."""
+        ...
+
+    def close(self) -> None:
+        """Stop serving."""
+        ...

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Run Wellkept from a checkout: makes `.venv` when needed, then does what was asked. Standard library only.
+
+    python3 dev.py demo      run the whole path against simulators on loopback
+    python3 dev.py test      run all tests
+    python3 dev.py lint      ruff, formatting included
+    python3 dev.py types     mypy --strict
+    python3 dev.py docs      links, changelog fragments
+    python3 dev.py guards    remove each guard behind a promise, and see a test fail
+    python3 dev.py setup     only make the environment
+
+Arguments after the verb are passed on: `python3 dev.py demo --accounts 50`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+CONSTRAINTS = ROOT / "constraints.txt"
+OLDEST = (3, 11)
+
+
+def plugins() -> list[Path]:
+    """Return the plugin distributions of the workspace."""
+    return sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
+
+
+def install_arguments() -> list[str]:
+    """Return what an installer must be told: core and plugins editable, with everything that tests and demo need."""
+    import tomllib
+
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    arguments = ["-c", str(CONSTRAINTS), *groups["dev"], "-e", f"{ROOT}[all]"]
+    for plugin in plugins():
+        arguments += ["-e", str(plugin)]
+    return arguments
+
+
+def fingerprint() -> str:
+    """Return a digest of everything that decides what is installed."""
+    files = [ROOT / "pyproject.toml", CONSTRAINTS, *(path / "pyproject.toml" for path in plugins())]
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def setup() -> None:
+    """Make the environment, unless it is there and up to date. Uses uv where it is installed, else venv and pip."""
+    stamp = VENV / "wellkept-stamp"
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint():
+        return
+    print("Preparing .venv (once, about a minute) ...", file=sys.stderr, flush=True)
+    uv = shutil.which("uv")
+    python = BIN / "python"
+    if uv:
+        run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)])
+        run([uv, "pip", "install", "--quiet", "--python", str(python), *install_arguments()])
+    else:
+        if not python.exists():
+            run([sys.executable, "-m", "venv", str(VENV)])
+        run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *install_arguments()])
+    stamp.write_text(fingerprint(), encoding="utf-8")
+
+
+def run(command: list[str]) -> None:
+    """Run a command and end with its exit code if it fails."""
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+def main(arguments: list[str]) -> None:
+    """Do what the command line says."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"Wellkept needs Python {'.'.join(map(str, OLDEST))} or newer; this is {sys.version.split()[0]}")
+    verb, *rest = arguments or ["help"]
+    python = str(BIN / "python")
+    verbs = {
+        "demo": [[str(BIN / "wellkept"), "demo", *rest]],
+        "test": [[python, "-m", "pytest", "-n", "auto", *rest]],
+        "lint": [[python, "-m", "ruff", "check", *rest], [python, "-m", "ruff", "format", "--check", *rest]],
+        "types": [[python, "-m", "mypy", "core", *(str(path / "src") for path in plugins()), *rest]],
+        "docs": [[python, str(ROOT / "docs" / "check.py"), *rest], [python, "-m", "towncrier", "build", "--draft"]],
+        "guards": [[python, str(ROOT / "tests" / "guards" / "remove_guards.py"), *rest]],
+        "setup": [],
+    }
+    if verb not in verbs:
+        sys.exit(__doc__)
+    setup()
+    for command in verbs[verb]:
+        run(command)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
