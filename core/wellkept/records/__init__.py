@@ -56,7 +56,7 @@ class Account(Record, frozen=True, kw_only=True, omit_defaults=True):
 
     type: ClassVar[str] = "account"
     history: ClassVar[bool] = True
-    personal: ClassVar[tuple[str, ...]] = ("name", "email", "phone", "domains", "extra")
+    personal: ClassVar[tuple[str, ...]] = ("name", "email", "phone", "domains", "tax_ids", "extra")
     search: ClassVar[tuple[str, ...]] = ("name", "email")
 
     name: str | None = None
@@ -64,7 +64,17 @@ class Account(Record, frozen=True, kw_only=True, omit_defaults=True):
     """The id that *we* gave this account, where the vendor stores one: the strongest evidence of identity."""
     email: str | None = None
     phone: str | None = None
+    """As the vendor has it; only a number in international form (``+49 30 123456``) is evidence of identity."""
     domains: list[str] = []
+    """Internet domains that the vendor keeps for this account, or its web site; any spelling, URLs as well."""
+    tax_ids: list[str] = []
+    """VAT and other tax numbers, with the country in front where the vendor knows it: ``DE123456789``."""
+    test: bool = False
+    """The vendor says that this is no customer: a sandbox, a test, an internal account."""
+    merged_into: str | None = None
+    """The record of the same instance into which the vendor has merged this one."""
+    merged_ids: list[str] = []
+    """Records of the same instance that the vendor has merged into this one."""
     parent_ref: str | None = None
     owner_ref: str | None = None
     """Who looks after the account on our side: a `Person` id of the same instance, or an e-mail address."""
@@ -80,13 +90,26 @@ class Person(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A human at a customer, or an owner or agent on our side."""
 
     type: ClassVar[str] = "person"
-    personal: ClassVar[tuple[str, ...]] = ("name", "email", "phone", "extra")
+    personal: ClassVar[tuple[str, ...]] = ("name", "email", "other_emails", "phone", "extra")
     search: ClassVar[tuple[str, ...]] = ("name", "email")
 
     account_ref: str | None = None
+    """The account to which the vendor says this person belongs."""
+    other_account_refs: list[str] = []
+    """Further accounts of the same instance that this person has to do with, such as an agency's customers."""
+    account_external_id: str | None = None
+    """The id that *we* gave this person's account, where the vendor keeps it on the person."""
+    external_id: str | None = None
+    """The id that *we* gave this person (the user id of our product), where the vendor stores it."""
+    merged_into: str | None = None
+    """The record of the same instance into which the vendor has merged this one."""
+    test: bool = False
+    """The vendor says that this is nobody: a test user, a robot."""
     name: str | None = None
     email: str | None = None
     email_verified: bool = False
+    """The vendor has seen a proof that the address is this person's; unproven ones are weaker evidence of identity."""
+    other_emails: list[str] = []
     phone: str | None = None
     roles: list[str] = []
     """``billing``, ``owner`` (of the customer's account), ``admin``, ``user``, ``agent`` (ours) or the vendor's word."""
