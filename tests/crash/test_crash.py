@@ -51,6 +51,7 @@ rates = "rates.csv"
 live = true
 api_key = "file:stripe.key"
 api_base = "http://127.0.0.1:{stripe}"
+requests_per_second = 100
 
 [plugins.smtp]
 live = true
