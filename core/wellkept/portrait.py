@@ -29,7 +29,7 @@ from wellkept.store import outbox, overrides, policy_states, runs, scores
 from wellkept.store.cursors import Key, load
 
 if TYPE_CHECKING:
-    from wellkept.frame import Column, Frame
+    from wellkept.frame import Column, Frame, Value
     from wellkept.instance import Instance
     from wellkept.runtime import Runtime
     from wellkept.scorer import Score
@@ -130,13 +130,22 @@ class Portrait:
 
 
 def standings(runtime: Runtime, scorer: str, search: str = "") -> list[Standing]:
-    """Return accounts, worst score first; those that are not scored come last."""
+    """Return accounts, worst score first, among equals those that pay most; those that are not scored come last."""
     frame, now = Steps(runtime).frame(), runtime.clock.now()
     with runtime.store.read() as reader:
         names = {row.id: row.name for row in room.accounts(reader, search)}
         wanted = [account for account in frame.accounts if account in names]
-        found = [_standing(item, names[item], scorer, frame=frame, reader=reader, now=now) for item in wanted]
-    return sorted(found, key=lambda item: (item.value is None, item.value or 0, item.account))
+        entries = scores.latest(reader, scorer, wanted, frame.as_of.isoformat())
+        words = overrides.active(reader, scorer, now)
+    found = [_standing(item, names[item], entries.get(item), words.get(item), frame) for item in wanted]
+    money = dict(zip(frame.accounts, frame.column(MRR), strict=True)) if MRR in frame.columns else {}
+    return sorted(
+        found, key=lambda item: (item.value is None, item.value or 0, -_amount(money.get(item.account)), item.account)
+    )
+
+
+def _amount(cell: Value) -> int:
+    return cell if isinstance(cell, int) else 0
 
 
 def portrait(runtime: Runtime, account: str, scorer: str, *, limit: int) -> Portrait:
@@ -151,8 +160,9 @@ def portrait(runtime: Runtime, account: str, scorer: str, *, limit: int) -> Port
     frame, now = Steps(runtime).frame([account]), runtime.clock.now()
     with runtime.store.read() as reader:
         row = room.account(reader, account)
-        standing = _standing(account, row.name if row else None, scorer, frame=frame, reader=reader, now=now)
-        entry = _entry(reader, scorer, account, frame)
+        entry = scores.latest(reader, scorer, [account], frame.as_of.isoformat()).get(account)
+        word = overrides.active(reader, scorer, now).get(account)
+        standing = _standing(account, row.name if row else None, entry, word, frame)
         moments = sorted(_moments(runtime, reader, account, scorer), key=lambda moment: moment.at, reverse=True)
         return Portrait(
             standing=standing,
@@ -165,14 +175,10 @@ def portrait(runtime: Runtime, account: str, scorer: str, *, limit: int) -> Port
         )
 
 
-def _entry(reader: Reader, scorer: str, account: str, frame: Frame) -> scores.Entry | None:
-    return scores.latest(reader, scorer, [account], frame.as_of.isoformat()).get(account)
-
-
-def _standing(account: str, name: str | None, scorer: str, *, frame: Frame, reader: Reader, now: int) -> Standing:
-    entry = _entry(reader, scorer, account, frame)
+def _standing(
+    account: str, name: str | None, entry: scores.Entry | None, word: overrides.Override | None, frame: Frame
+) -> Standing:
     mrr = frame.row(account).get(MRR) if account in frame.accounts else None
-    word = overrides.active(reader, scorer, now).get(account)
     if entry is None:
         return Standing(account=account, name=name, band=word.band if word else None, overridden=word is not None)
     losses = [part for part in entry.score.contributions if part.points < 0]
