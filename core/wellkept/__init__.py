@@ -25,7 +25,20 @@ if TYPE_CHECKING:
     )
     from wellkept.clock import Clock
     from wellkept.context import Context, PluginInfo, PluginState, Signer, StoreView, Suppressions, Tokens
-    from wellkept.effects import Effect, MessageSend, Payload, ScorePush, Target, TaskCreate
+    from wellkept.effects import (
+        PRIORITIES,
+        Effect,
+        MessageSend,
+        Payload,
+        Priority,
+        ScorePush,
+        Target,
+        TaskCreate,
+        TicketAssign,
+        TicketNote,
+        TicketPriority,
+        TicketTag,
+    )
     from wellkept.events import Event
     from wellkept.frame import Column, Frame, Gap, Measure, Row, Unit, Value
     from wellkept.hookspecs import API, hookimpl
@@ -54,6 +67,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "API",
+    "PRIORITIES",
     "AccountScorer",
     "Action",
     "Batch",
@@ -87,6 +101,7 @@ __all__ = [
     "PluginInfo",
     "PluginState",
     "Policy",
+    "Priority",
     "ReadRequest",
     "Received",
     "Recipient",
@@ -108,6 +123,10 @@ __all__ = [
     "Target",
     "TaskCreate",
     "Template",
+    "TicketAssign",
+    "TicketNote",
+    "TicketPriority",
+    "TicketTag",
     "Tokens",
     "Unit",
     "Value",
@@ -133,7 +152,20 @@ _HOME = {
     ),
     "wellkept.clock": ("Clock",),
     "wellkept.context": ("Context", "PluginInfo", "PluginState", "Signer", "StoreView", "Suppressions", "Tokens"),
-    "wellkept.effects": ("Effect", "MessageSend", "Payload", "ScorePush", "Target", "TaskCreate"),
+    "wellkept.effects": (
+        "PRIORITIES",
+        "Effect",
+        "MessageSend",
+        "Payload",
+        "Priority",
+        "ScorePush",
+        "Target",
+        "TaskCreate",
+        "TicketAssign",
+        "TicketNote",
+        "TicketPriority",
+        "TicketTag",
+    ),
     "wellkept.events": ("Event",),
     "wellkept.frame": ("Column", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
     "wellkept.hookspecs": ("API", "hookimpl"),

@@ -76,11 +76,14 @@ class StateDelivery(msgspec.Struct, frozen=True, kw_only=True):
         key: The effect's full key.
         target: The vendor record.
         fields: Field name to new value; None clears it.
+        restores: The values are those that stood there before us: an undo. An action that only ever raises or adds may
+            lower or take away here.
     """
 
     key: str
     target: Target
     fields: Mapping[str, Json]
+    restores: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

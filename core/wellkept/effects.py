@@ -30,6 +30,13 @@ State = Literal["planned", "held", "sending", "done", "rejected", "unknown", "su
 """Where an effect is. ``done``, ``rejected``, ``superseded`` and ``expired`` are final."""
 
 
+Priority = Literal["low", "normal", "high", "urgent"]
+"""How soon a ticket should be answered. Vendors with other words map them."""
+
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+"""From the least to the most pressing; a ticket without a priority comes before all."""
+
+
 class Payload(msgspec.Struct, frozen=True, kw_only=True):
     """Base of the typed payloads. A plugin may add its own capability of kind ``state`` or ``once`` by subclassing it.
 
@@ -99,8 +106,62 @@ class TaskCreate(Payload, frozen=True, kw_only=True):
     due_at: int | None = None
 
 
+class TicketPriority(Payload, frozen=True, kw_only=True):
+    """Raise the priority of one ticket: capability ``ticket.priority``. Its target is the ticket.
+
+    An action never lowers a priority, except to put back what stood there before (`StateDelivery.restores`).
+
+    Attributes:
+        properties: ``{"priority": "high"}``: one of `PRIORITIES`; None only when a prior value is put back.
+    """
+
+    capability: ClassVar[str] = "ticket.priority"
+    kind: ClassVar[Kind] = "state"
+
+    properties: Mapping[Literal["priority"], Priority | None]
+
+
+class TicketTag(Payload, frozen=True, kw_only=True):
+    """Add tags to one ticket: capability ``ticket.tag``. Its target is the ticket; its other tags stay.
+
+    Attributes:
+        properties: A tag to True, ``{"at_risk": True}``; None only when a tag of ours is taken away again.
+    """
+
+    capability: ClassVar[str] = "ticket.tag"
+    kind: ClassVar[Kind] = "state"
+
+    properties: Mapping[str, Literal[True] | None]
+
+
+class TicketAssign(Payload, frozen=True, kw_only=True):
+    """Give one ticket to an agent, a group, or an agent of a group: capability ``ticket.assign``. Its target is the ticket.
+
+    Attributes:
+        properties: ``assignee`` to the vendor's id of the agent, ``group`` to the group's name; None clears it.
+    """
+
+    capability: ClassVar[str] = "ticket.assign"
+    kind: ClassVar[Kind] = "state"
+
+    properties: Mapping[Literal["assignee", "group"], str | None]
+
+
+class TicketNote(Payload, frozen=True, kw_only=True):
+    """Write a note onto one ticket that only our own people see: capability ``ticket.note``. Its target is the ticket.
+
+    Attributes:
+        text: Plain text.
+    """
+
+    capability: ClassVar[str] = "ticket.note"
+    kind: ClassVar[Kind] = "once"
+
+    text: str
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """A vendor's record: the instance that owns it, its type (``account``) and its id there."""
+    """A vendor's record: the instance that owns it, its type (``account``, ``ticket``) and its id there."""
 
     instance: str
     type: str

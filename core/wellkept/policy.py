@@ -13,7 +13,7 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from wellkept.effects import Effect, Payload, State
+from wellkept.effects import Effect, Payload, State, Target
 from wellkept.frame import Column, Frame, Row
 from wellkept.records import Record
 
@@ -136,6 +136,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
         row: The account's cells, where the machine's subject is an account, or it woke up.
         record: For machines over records: the record as it is now, whatever the cause; None when it was deleted.
         related: Records of the types in `Machine.reads` that belong to the same account, by type name.
+        targets: Where each of them is, in the same order: what an effect about one of them names as its target.
         effect: With cause ``settled``: the effect,
         effect_state: how it ended,
         note: and why.
@@ -150,6 +151,7 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     row: Row | None = None
     record: Record | None = None
     related: Mapping[str, Sequence[Record]] = {}
+    targets: Mapping[str, Sequence[Target]] = {}
     effect: Effect | None = None
     effect_state: State | None = None
     note: str | None = None

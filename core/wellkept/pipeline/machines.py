@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from wellkept.effects import Payload
+from wellkept.effects import Payload, Target
 from wellkept.errors import RejectedError
 from wellkept.frame import Frame
 from wellkept.pipeline.planning import FAULTS, PRIMED, Origin, Planner
@@ -310,6 +310,10 @@ class MachineRun:
         if item.place is not None and self._over is not None:
             record = self._tables.get(tx, self._over, *item.place)
         settled = item.settled
+        related = {
+            type_.type: list(self._tables.owned(tx, type_, item.account)) if item.account else []
+            for type_ in self._machine.reads
+        }
         return Fact(
             subject=item.subject,
             cause=item.cause,
@@ -317,9 +321,10 @@ class MachineRun:
             account=item.account,
             row=self._visible.row(item.account) if item.account in self._shown and item.account is not None else None,
             record=record,
-            related={
-                type_.type: self._tables.of_account(tx, type_, item.account) if item.account else []
-                for type_ in self._machine.reads
+            related={name: [record for _, record in found] for name, found in related.items()},
+            targets={
+                name: [Target(instance=instance, type=name, id=record.id) for instance, record in found]
+                for name, found in related.items()
             },
             effect=settled.entry.effect(payload_type(settled.entry.capability)) if settled else None,
             effect_state=settled.state if settled else None,

@@ -75,7 +75,15 @@ class StateWorker(Worker[StateAction]):
         held = await self._claim([entry for entry in ready if entry.key in priors], priors)
         if not held:
             return
-        deliveries = [StateDelivery(key=claim.entry.key, target=_target(claim.entry), fields=claim.fields) for claim in held]
+        deliveries = [
+            StateDelivery(
+                key=claim.entry.key,
+                target=_target(claim.entry),
+                fields=claim.fields,
+                restores=claim.entry.policy == outbox.UNDO,
+            )
+            for claim in held
+        ]
 
         async def send() -> Sequence[Outcome]:
             return await self.action.deliver(deliveries)

@@ -17,9 +17,6 @@ from wellkept.store import outbox, pushed
 from wellkept.store.engine import Store, Tx
 from wellkept.store.outbox import Entry
 
-POLICY = "undo"
-"""Stands as the policy of the effects that put values back."""
-
 
 class Left(msgspec.Struct, frozen=True, kw_only=True):
     """What was not put back, and why."""
@@ -129,7 +126,7 @@ def _plan(tx: Tx, entry: Entry, back: Mapping[str, Json], undo_run: str, now: in
         fields=fields,
         account=entry.account,
         reason=f"undo of {entry.key}",
-        policy=POLICY,
+        policy=outbox.UNDO,
         policy_version="1",
         run_id=undo_run,
         state="planned",

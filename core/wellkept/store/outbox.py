@@ -33,6 +33,9 @@ dry           (of a *planned* effect) nobody; it was looked at while its target 
 ============  =============================================================================================
 """
 
+UNDO = "undo"
+"""Stands as the policy of the effects that put prior values back."""
+
 FINAL: frozenset[State] = frozenset({"done", "rejected", "superseded", "expired"})
 
 LEGAL: Mapping[State, frozenset[State]] = {
