@@ -11,19 +11,24 @@ import itertools
 import logging
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from wellkept.errors import RetryableError, WellkeptError
+from wellkept.errors import RetryableError
 from wellkept.events import Event
 from wellkept.redact import redact_exception
 from wellkept.store import locks
 from wellkept.store.engine import Reader, Store, Tx
+from wellkept.store.heartbeat import Heartbeat
 
-RunKind = Literal["sync", "score", "deliver", "run", "backfill"]
+RunKind = Literal["sync", "score", "deliver", "run", "backfill", "hints", "wake"]
+"""What a run does. ``hints`` reads what webhooks hinted at instead of whole streams, ``wake`` reads nothing; both do the later
+steps, as ``run`` does."""
+
 RunState = Literal["running", "done", "partial", "failed", "interrupted"]
 StreamState = Literal["running", "done", "partial", "failed", "skipped"]
 
@@ -33,8 +38,11 @@ LEASE = "run"
 LEASE_SECONDS = 60.0
 """How long a run that gave no sign of life keeps others out."""
 
-BEAT_SECONDS = 15.0
-"""How often a run shows that it lives; three may be missed before the lease ends."""
+BEATS = 4
+"""How often a run shows that it lives in the time of a lease; three may be missed before it ends."""
+
+SILENT_SECONDS = 300.0
+"""An event loop that does nothing for so long is stuck: its run gives no more sign of life, and others take over."""
 
 _log = logging.getLogger(__name__)
 _counter = itertools.count()
@@ -44,6 +52,10 @@ _mine: set[str] = set()
 
 class RunUnderWayError(RetryableError):
     """Another run holds the store; nothing was done."""
+
+
+class RunStoppedError(RetryableError):
+    """The run was asked to stop, and parked its work; the next one goes on from there."""
 
 
 @dataclass(kw_only=True)
@@ -56,9 +68,12 @@ class Run:
         owner: Who holds the lease; differs between any two runs.
         epoch: The lease's.
         started_at: Epoch ms.
+        lease_seconds: How long it keeps others out after its last sign of life.
+        doing: Which step it is at, for whoever has to say where it hangs.
         state: How it ends; the body of `running` sets it when it did not go well.
         summary: One line for the run table, redacted.
         lost: Another process took over.
+        stopping: Why it is to park its work soon, None while it is not; may be set from another thread.
     """
 
     id: str
@@ -66,9 +81,12 @@ class Run:
     owner: str
     epoch: int
     started_at: int
+    lease_seconds: float = LEASE_SECONDS
+    doing: str = "starting"
     state: RunState = "done"
     summary: str | None = None
     lost: bool = field(default=False, repr=False)
+    stopping: str | None = field(default=None, repr=False)
 
     def check(self, reader: Reader) -> None:
         """Make sure, inside a transaction, that this run may still commit.
@@ -77,6 +95,21 @@ class Run:
             LeaseLostError: Another process took over.
         """
         locks.check(reader, LEASE, self.owner, self.epoch)
+
+    def check_going(self, reader: Reader) -> None:
+        """Make sure, inside a transaction, that this run may still commit and should go on.
+
+        Raises:
+            LeaseLostError: Another process took over.
+            RunStoppedError: It is to stop.
+        """
+        self.check(reader)
+        self.check_stopping()
+
+    def check_stopping(self) -> None:
+        """Raise `RunStoppedError` when the run is to stop."""
+        if self.stopping is not None:
+            raise RunStoppedError(self.stopping, guidance="the next run goes on from the last commit")
 
 
 class RunRow(NamedTuple):
@@ -122,28 +155,36 @@ async def running(
     kind: RunKind,
     *,
     observe: Callable[[Event], None] | None = None,
-    beat: float = BEAT_SECONDS,
+    lease: float = LEASE_SECONDS,
+    beat: float | None = None,
+    also: Callable[[Tx], None] | None = None,
 ) -> AsyncIterator[Run]:
     """Be the one run that works on the store.
 
-    The heartbeat comes from the event loop on purpose: a process whose loop is stuck gives no sign of life, and is replaced.
-    Its rhythm is the loop's own; what it writes is the store's clock.
+    The heartbeat has a thread of its own, since a step may compute for longer than a lease lasts. It stops when the event loop
+    is stuck for `SILENT_SECONDS`. Its rhythm is real time; what it writes is the store's clock.
 
     Args:
         store: The store.
         kind: What the run does.
         observe: Told when the run begins and ends.
-        beat: Seconds between signs of life.
+        lease: Seconds for which a run that gives no sign of life keeps others out.
+        beat: Real seconds between signs of life; by default `BEATS` in a lease.
+        also: Done in the transaction that takes the lease; what it raises, nothing was done.
 
     Raises:
         RunUnderWayError: Another run holds the lease.
     """
-    run = await start(store, kind)
+    run = await start(store, kind, lease=lease, also=also)
     tell = observe or (lambda _event: None)
-    beating = asyncio.create_task(_beat(store, run, beat), name=f"heartbeat {run.id}")
+    heart = _heart(store, run, lease / BEATS if beat is None else beat)
+    heart.start()
     try:
         tell(Event(kind="run.started", at=run.started_at, run=run.id, state="running"))
         yield run
+    except RunStoppedError as stopped:
+        run.state, run.summary = "interrupted", stopped.message
+        raise
     except Exception as error:
         run.state, run.summary = "failed", redact_exception(error)
         raise
@@ -151,22 +192,29 @@ async def running(
         run.state = "interrupted"
         raise
     finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
+        heart.stop()
         await asyncio.shield(store.write(lambda tx: finish(tx, run, store.clock.now())))
         _mine.discard(run.id)
         tell(Event(kind="run.finished", at=store.clock.now(), run=run.id, state=run.state, reason=run.summary))
 
 
-async def start(store: Store, kind: RunKind) -> Run:
+async def start(store: Store, kind: RunKind, *, lease: float = LEASE_SECONDS, also: Callable[[Tx], None] | None = None) -> Run:
     """Take the lease and add the run's row. Runs that died without saying so are marked `interrupted`.
+
+    Arguments: see `running`.
 
     Raises:
         RunUnderWayError: Another run holds the lease.
     """
     owner = f"{socket.gethostname()}:{os.getpid()}:{next(_counter)}"
-    run = await store.write(lambda tx: _start(tx, kind, owner, store.clock.now()))
+
+    def job(tx: Tx) -> Run:
+        run = _start(tx, kind, owner, lease, store.clock.now())
+        if also is not None:
+            also(tx)
+        return run
+
+    run = await store.write(job)
     _mine.add(run.id)
     return run
 
@@ -180,9 +228,26 @@ def finish(tx: Tx, run: Run, now: int) -> None:
     locks.release(tx, LEASE, run.owner, run.epoch)
 
 
+def abandon(tx: Tx, run: Run, summary: str, now: int) -> None:
+    """End a run from outside, because it hangs and does not obey: it can commit nothing any more.
+
+    Args:
+        tx: The transaction.
+        run: The run.
+        summary: Why, for the run table; redacted.
+        now: The current instant.
+    """
+    locks.release(tx, LEASE, run.owner, run.epoch)
+    tx.execute(
+        "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE id = ? AND state = 'running'",
+        (now, summary, run.id),
+    )
+    _end_streams(tx, run.id, "hangs", now)
+
+
 def heartbeat(tx: Tx, run: Run, now: int) -> bool:
     """Show that a run lives and hold the lease on; False when another process took over."""
-    if not locks.renew(tx, LEASE, run.owner, run.epoch, _ms(LEASE_SECONDS), now):
+    if not locks.renew(tx, LEASE, run.owner, run.epoch, _ms(run.lease_seconds), now):
         return False
     tx.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (now, run.id))
     return True
@@ -266,21 +331,19 @@ def latest_of_streams(reader: Reader) -> list[StreamRow]:
 # --- inside ----------------------------------------------------------------------------------------------------------------
 
 
-def _start(tx: Tx, kind: RunKind, owner: str, now: int) -> Run:
+def _start(tx: Tx, kind: RunKind, owner: str, lease: float, now: int) -> Run:
     host, pid = socket.gethostname(), os.getpid()
     open_runs = [RunRow(*row) for row in tx.all(f"SELECT {_RUN_COLUMNS} FROM runs WHERE state = 'running'")]  # noqa: S608
     for row in open_runs:
         if row.host == host and _is_dead(row):
             _free(tx, row)
-    epoch = locks.acquire(tx, LEASE, owner, _ms(LEASE_SECONDS), now)
+    epoch = locks.acquire(tx, LEASE, owner, _ms(lease), now)
     if epoch is None:
         holder = next((f"run {row.id} on {row.host} (process {row.pid})" for row in open_runs), "another process")
-        raise RunUnderWayError(
-            f"{holder} is working on the store", retry_after=LEASE_SECONDS, guidance="wait until it has ended"
-        )
+        raise RunUnderWayError(f"{holder} is working on the store", retry_after=lease, guidance="wait until it has ended")
     for row in open_runs:
         _interrupt(tx, row, now)
-    run = Run(id=f"{_stamp(now)}-{epoch}", kind=kind, owner=owner, epoch=epoch, started_at=now)
+    run = Run(id=f"{_stamp(now)}-{epoch}", kind=kind, owner=owner, epoch=epoch, started_at=now, lease_seconds=lease)
     tx.execute(
         "INSERT INTO runs (id, kind, state, started_at, heartbeat_at, host, pid) VALUES (?, ?, 'running', ?, ?, ?, ?)",
         (run.id, kind, now, now, host, pid),
@@ -290,17 +353,7 @@ def _start(tx: Tx, kind: RunKind, owner: str, now: int) -> Run:
 
 def _is_dead(row: RunRow) -> bool:
     """Say whether the process of a run on this machine is gone for certain."""
-    if row.pid == os.getpid():
-        return row.id not in _mine
-    if os.name != "posix":  # asking would end the process there; its lease ends by itself
-        return False
-    try:
-        os.kill(row.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return row.id not in _mine if row.pid == os.getpid() else locks.is_gone(row.pid)
 
 
 def _free(tx: Tx, row: RunRow) -> None:
@@ -312,21 +365,40 @@ def _free(tx: Tx, row: RunRow) -> None:
 
 def _interrupt(tx: Tx, row: RunRow, now: int) -> None:
     tx.execute("UPDATE runs SET state = 'interrupted', finished_at = ? WHERE id = ?", (now, row.id))
+    _end_streams(tx, row.id, "interrupted", now)
+
+
+def _end_streams(tx: Tx, run_id: str, error: str, now: int) -> None:
+    """Mark the streams that a run was reading when it ended."""
     tx.execute(
-        "UPDATE run_streams SET state = 'failed', finished_at = ?, error = 'interrupted'"
-        " WHERE run_id = ? AND state = 'running'",
-        (now, row.id),
+        "UPDATE run_streams SET state = 'failed', finished_at = ?, error = ? WHERE run_id = ? AND state = 'running'",
+        (now, error, run_id),
     )
 
 
-async def _beat(store: Store, run: Run, seconds: float) -> None:
-    while not run.lost:
-        await asyncio.sleep(seconds)
+def _heart(store: Store, run: Run, seconds: float) -> Heartbeat:
+    loop = asyncio.get_running_loop()
+    heard = time.monotonic()
+
+    def hear() -> None:
+        nonlocal heard
+        heard = time.monotonic()
+
+    def beat() -> bool:
         try:
-            run.lost = not await store.write(lambda tx: heartbeat(tx, run, store.clock.now()))
-        except WellkeptError as error:
-            _log.warning("run %s: the heartbeat could not be written: %s", run.id, redact_exception(error))
-    _log.error("run %s: another process took over; nothing more will be committed", run.id)
+            loop.call_soon_threadsafe(hear)
+        except RuntimeError:  # the loop is closed: the run has just ended
+            return False
+        if time.monotonic() - heard > seconds + SILENT_SECONDS:
+            _log.error("run %s: it hangs in %s; its lease is no longer held on", run.id, run.doing)
+            return False
+        return store.write_now(lambda tx: heartbeat(tx, run, store.clock.now()))
+
+    def lost() -> None:
+        run.lost = True
+        _log.error("run %s: nothing more will be committed; another process may take over", run.id)
+
+    return Heartbeat(f"heartbeat of run {run.id}", beat, seconds, lost)
 
 
 def _stamp(now: int) -> str:

@@ -118,6 +118,16 @@ _table(
 )
 
 _table(
+    "schedules",
+    _text("instance", key=True),
+    _int("last_fired"),
+    _int("settled", default="1"),
+    _int("tries", default="0"),  # firings since one was last settled
+)
+"""When the scheduler last let an instance run. A firing is settled when its run came to an end of its own; one that is not was
+cut off by a stop or a crash, and is begun again."""
+
+_table(
     "cursors",
     _text("instance", key=True),
     _text("stream", key=True),
