@@ -102,6 +102,7 @@ class Runtime:
         cls,
         config_path: Path | str,
         *,
+        env: str | None = None,
         clock: Clock | None = None,
         strict: bool = False,
         extra_plugins: Mapping[str, object] | None = None,
@@ -111,6 +112,7 @@ class Runtime:
 
         Args:
             config_path: The file.
+            env: The environment whose overlay is laid over it, see `wellkept.config.load`.
             clock: Where the time comes from.
             strict: Any problem is fatal; to find them, all hooks are called now.
             extra_plugins: Plugin objects by name, used instead of installed ones.
@@ -123,7 +125,7 @@ class Runtime:
         """
         with ExitStack() as stack:
             stack.enter_context(redact.install())
-            config = configuration.load(Path(config_path), strict=strict)
+            config = configuration.load(Path(config_path), env=env, strict=strict)
             plugins = load_plugins(config, extra_plugins)
             runtime = cls(config, plugins, clock or SystemClock(), dry_run=dry_run, cleanup=stack)
             if strict:

@@ -151,11 +151,12 @@ def _look(app: App) -> dict[str, tuple[Installed, Manifest]]:
 
 def _configured(app: App) -> list[str]:
     """Return the plugins that the configuration enables; whatever is wrong with the file is told by those who need it."""
-    import tomllib
+    from wellkept.config.document import read
+    from wellkept.errors import ConfigError
 
     try:
-        content = tomllib.loads(app.config_path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        content = read(app.config_path, app.env).data
+    except ConfigError:
         return []
     tables = content.get("plugins")
     if not isinstance(tables, dict):

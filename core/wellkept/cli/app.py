@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,7 @@ class App:
 
     Attributes:
         config_path: ``--config``.
+        env: ``--env``, else ``WELLKEPT_ENV``: the environment whose overlay is laid over the configuration.
         as_json: ``--json``.
         strict: ``--strict``.
         verbose: How many ``-v``.
@@ -37,6 +39,7 @@ class App:
 
     def __init__(self) -> None:
         self.config_path = DEFAULT_CONFIG
+        self.env = os.environ.get("WELLKEPT_ENV") or None
         self.as_json = False
         self.strict = False
         self.verbose = 0
@@ -87,7 +90,7 @@ class App:
         """Read the configuration, phase one, and tell its problems. Raises `ConfigError`."""
         from wellkept import config
 
-        loaded = config.load(self.config_path, strict=self.strict)
+        loaded = config.load(self.config_path, env=self.env, strict=self.strict)
         self.tell(loaded.problems)
         return loaded
 
@@ -112,7 +115,7 @@ class App:
         """
         from wellkept.runtime import Runtime
 
-        with Runtime.open(self.config_path, strict=self.strict, **options) as runtime:
+        with Runtime.open(self.config_path, env=self.env, strict=self.strict, **options) as runtime:
             self.tell(runtime.problems)
             yield runtime
             self.tell(runtime.problems)
@@ -223,6 +226,13 @@ def shared_options() -> list[click.Parameter]:
             metavar="PATH",
             is_eager=True,
             help="The configuration file.  [default: plugins.toml]",
+            **common,
+        ),
+        click.Option(
+            ["--env"],
+            metavar="NAME",
+            is_eager=True,
+            help="Lay plugins.NAME.toml over the configuration.  [default: $WELLKEPT_ENV]",
             **common,
         ),
         click.Option(["--json", "as_json"], is_flag=True, is_eager=True, help="Print one JSON document.", **common),

@@ -84,18 +84,20 @@ class Config:
         return [table for table in self.tables.values() if table.head.enabled]
 
 
-def load(path: Path, *, strict: bool = False) -> Config:
+def load(path: Path, *, env: str | None = None, strict: bool = False) -> Config:
     """Read a configuration file: phase one.
 
     Args:
         path: The file.
+        env: An environment, such as ``prod``: ``plugins.prod.toml`` beside the file is laid over it. Tables are merged key by
+            key; arrays, ``[[push]]`` included, are replaced whole.
         strict: Treat every problem as fatal.
 
     Raises:
-        ConfigError: The file cannot be read, or is not valid TOML.
+        ConfigError: A file cannot be read, or is not valid TOML.
         ProblemsError: The core's tables are wrong, or, with `strict`, anything is.
     """
-    return _examine(read(path), strict=strict)
+    return _examine(read(path, env), strict=strict)
 
 
 def loads(text: str, path: Path, *, strict: bool = False) -> Config:

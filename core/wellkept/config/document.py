@@ -31,40 +31,83 @@ _MENDS = (
 )
 """What `tomllib` complains of, in lower case, and what is usually the matter."""
 
+_ENVIRONMENT = re.compile(r"[a-z][a-z0-9_-]{0,30}")
+
 _PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A TOML file that could be read.
+    """A TOML file that could be read, with an overlay of one environment where there is one.
 
     Attributes:
         path: The file.
-        data: Its values.
+        data: Its values; those of the overlay take precedence.
         lines: The lines of its keys.
+        overlay: What one environment changes in it.
     """
 
     path: Path
     data: dict[str, Any]
     lines: Lines
+    overlay: Document | None = None
 
     def error(self, place: KeyPath, message: str, guidance: str | None = None) -> ConfigError:
         """Return an error that names the file, the line and the key path."""
-        return ConfigError(message, path=self.path, line=self.lines.of(place), key=show(place) or None, guidance=guidance)
+        origin = self.overlay if self.overlay is not None and self.overlay.decides(place) else self
+        return ConfigError(message, path=origin.path, line=origin.lines.of(place), key=show(place) or None, guidance=guidance)
+
+    def decides(self, place: KeyPath) -> bool:
+        """Say whether the value at a place, as an overlay, comes from here."""
+        value: object = self.data
+        for part in place:
+            if not isinstance(value, dict):
+                return True
+            if part not in value:
+                return False
+            value = value[part]
+        return bool(place)
+
+    def under(self, overlay: Document) -> Document:
+        """Return this document with an overlay: tables are merged key by key, everything else is replaced whole."""
+        return Document(self.path, _merged(self.data, overlay.data), self.lines, overlay)
 
 
-def read(path: Path) -> Document:
-    """Read a TOML file.
+def overlay_path(path: Path, env: str) -> Path:
+    """Return where the overlay of an environment stands: ``plugins.prod.toml`` beside ``plugins.toml``.
 
     Raises:
-        ConfigError: There is no such file, or it is not valid TOML in UTF-8; names the line and the mend.
+        ConfigError: The environment's name is none.
     """
+    if not _ENVIRONMENT.fullmatch(env):
+        raise ConfigError(
+            f"{env!r} cannot name an environment", guidance="use lower-case letters, digits, - and _, a letter first"
+        )
+    return path.with_name(f"{path.stem}.{env}{path.suffix}")
+
+
+def read(path: Path, env: str | None = None) -> Document:
+    """Read a TOML file, and its overlay for an environment.
+
+    Args:
+        path: The file.
+        env: The environment; its overlay must be there. None: the file as it is.
+
+    Raises:
+        ConfigError: A file is not there, or is not valid TOML in UTF-8; names the line and the mend.
+    """
+    document = _read(path, "run `wellkept init`, or name your file with --config")
+    if env is None:
+        return document
+    overlay = overlay_path(path, env)
+    return document.under(_read(overlay, f"make the overlay of the environment {env!r}, or leave out --env and WELLKEPT_ENV"))
+
+
+def _read(path: Path, where: str) -> Document:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(
-            "there is no such file", path=path, guidance="run `wellkept init`, or name your file with --config"
-        ) from None
+        raise ConfigError("there is no such file", path=path, guidance=where) from None
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", path=path) from None
     try:
@@ -84,6 +127,14 @@ def parse(text: str, path: Path) -> Document:
     except RecursionError:
         raise ConfigError("is nested too deeply", path=path, guidance="look for brackets that are never closed") from None
     return Document(path, data, locate(text))
+
+
+def _merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    found = dict(base)
+    for key, value in overlay.items():
+        mine = found.get(key)
+        found[key] = _merged(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+    return found
 
 
 def _syntax_error(message: str, text: str, path: Path) -> ConfigError:
