@@ -1,17 +1,15 @@
-"""One fictional market, seen by vendors that disagree: for simulators, the demo, and the measure of identity.
-
-In truth there are companies and the people who work there. A billing system, a helpdesk, an analytics tool and a CRM each know
-some of it, under their own ids, with their own mistakes: missing ids, typing errors, shared and free-mail domains, agencies that
-act for several customers, people who moved, companies recorded twice. What is true is known, so that links can be judged.
-"""
+"""What the market consists of: people, companies, and how one system has recorded a company."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 System = Literal["billing", "helpdesk", "analytics", "crm"]
 """What kind of system looks at the market. Core knows no vendor, and neither does the market."""
+
+SYSTEMS: tuple[System, ...] = ("billing", "helpdesk", "analytics", "crm")
 
 Fate = Literal["thriving", "steady", "fading", "silent", "struggling", "leaving", "failing", "new"]
 """How a customer is doing, for all systems alike.
@@ -20,6 +18,15 @@ Fate = Literal["thriving", "steady", "fading", "silent", "struggling", "leaving"
 asks for help often, waits long and rates it badly; ``leaving`` has said so; ``failing`` cannot be charged; ``new`` came within
 the last 60 days.
 """
+
+
+PLANS: Mapping[str, tuple[int, int]] = {
+    "Starter": (1900, 3),
+    "Team": (900, 12),
+    "Business": (2400, 40),
+    "Enterprise": (4900, 150),
+}
+"""What we sell: the price of a seat a month in US cents, and the usual number of seats. A year costs ten months."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,12 +51,27 @@ class Human:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Former:
+    """What a company was called before, or what the company was that it took over: names that live on in some systems.
+
+    Attributes:
+        name: The former name; the present one after a mere change of the domain.
+        domain: The former domain.
+        external_id: The id that the company had which was taken over; None after a change of the domain.
+    """
+
+    name: str
+    domain: str
+    external_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Company:
     """A customer, in truth.
 
     Attributes:
-        key: Names it in every test, ``co-0001``.
-        name: Its proper name.
+        key: Names it in every test, ``co-0001``; ``lead-0001`` never bought, ``test-0001`` is one of our own test accounts.
+        name: Its proper name, without the legal form.
         external_id: The id that *we* gave it, ``acct-0001``; systems may not have it.
         domain: Its own domain; None for one whose people use free mail.
         country: ISO 3166, two letters.
@@ -58,6 +80,14 @@ class Company:
         fate: How it is doing.
         since: When it became a customer, epoch ms.
         people: Everybody who works there.
+        legal_name: Its name with the legal form.
+        locale: BCP 47 tag.
+        currency: What it pays in, ISO 4217 in lower case.
+        plan: A name of `PLANS`.
+        interval: How often it pays.
+        phone: Its own number, E.164, or None.
+        tax_id: Its VAT id, or None.
+        former: What it was before, if it was something else.
     """
 
     key: str
@@ -70,6 +100,14 @@ class Company:
     fate: Fate
     since: int
     people: tuple[Human, ...]
+    legal_name: str = ""
+    locale: str = "en-US"
+    currency: str = "usd"
+    plan: str = "Team"
+    interval: Literal["month", "year"] = "month"
+    phone: str | None = None
+    tax_id: str | None = None
+    former: Former | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +127,7 @@ class Sighting:
         merged_into: The `ref` that this record was merged into at the vendor, which then shows it as deleted or merged.
         test: Somebody's test account, not a customer.
         people: Whom the system knows there.
+        main: The record that is worked with: what the company pays, asks and does is recorded here. False for a duplicate.
     """
 
     ref: str
@@ -103,25 +142,4 @@ class Sighting:
     merged_into: str | None = None
     test: bool = False
     people: tuple[Human, ...] = ()
-
-
-class World:
-    """The market.
-
-    Args:
-        accounts: How many companies.
-        seed: Decides everything that is drawn: the same seed gives the same market, whoever asks for it.
-        now: The present, epoch ms.
-
-    Attributes:
-        companies: All customers, in truth.
-    """
-
-    def __init__(self, *, accounts: int, seed: int, now: int) -> None:
-        self.seed = seed
-        self.now = now
-        self.companies: tuple[Company, ...] = ()
-
-    def seen_by(self, system: System) -> tuple[Sighting, ...]:
-        """Return what one kind of system knows, in the order in which it came to know it."""
-        return ()
+    main: bool = True
