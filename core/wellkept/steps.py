@@ -7,7 +7,7 @@ configuration nor plugins. The command line, the scheduler and tests all go thro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,10 +27,11 @@ from wellkept.pipeline.outgoing import DeliverReport
 from wellkept.pipeline.recheck import feeds
 from wellkept.pipeline.resolve import ResolveReport, resolve
 from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
-from wellkept.pipeline.sync import sync
+from wellkept.pipeline.sync import drain, sync
 from wellkept.store import rates
+from wellkept.store.fence import FencedStore
 from wellkept.store.instances import Allowed, Refused
-from wellkept.store.runs import Run, RunKind, RunState, running
+from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, running, whereabouts
 
 if TYPE_CHECKING:
     from wellkept.action import Action
@@ -42,8 +43,11 @@ if TYPE_CHECKING:
     from wellkept.runtime import Runtime
     from wellkept.scorer import Scorer
     from wellkept.source import Window
-    from wellkept.store import Store
+    from wellkept.store import Store, Tx
     from wellkept.store.records import RecordTables
+
+SYNC_SHARE = 0.8
+"""The part of a run's deadline after which streams are ended politely, so that the later steps have their time."""
 
 GRAVITY: Sequence[RunState] = ("done", "partial", "failed")
 """Run states, the gravest last."""
@@ -80,17 +84,40 @@ class RunReport:
         self.summary.append(summary)
 
 
+class RunHungError(RetryableError):
+    """A run did not end in time, and was ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The terms on which runs are made.
+
+    Attributes:
+        lease: Seconds for which a run that gives no sign of life keeps others out.
+        deadline: Real seconds after which a run is ended; None for no limit.
+        also: Done in the transaction that takes the lease; see `wellkept.store.runs.running`.
+        began: Told of the run once it has begun.
+    """
+
+    lease: float = LEASE_SECONDS
+    deadline: float | None = None
+    also: Callable[[Tx], None] | None = None
+    began: Callable[[Run], None] | None = None
+
+
 class Steps:
     """The steps of one installation.
 
     Args:
         runtime: The open installation.
         progress: Told after each commit of a sync.
+        terms: The terms on which runs are made.
     """
 
-    def __init__(self, runtime: Runtime, *, progress: Progress | None = None) -> None:
+    def __init__(self, runtime: Runtime, *, progress: Progress | None = None, terms: Terms | None = None) -> None:
         self._runtime = runtime
         self._progress = progress
+        self._terms = terms or Terms()
 
     # --- runs ---
 
@@ -119,17 +146,30 @@ class Steps:
             await self._deliver(run, report)
         return report
 
-    async def run(self, *, time_limit: float | None = None) -> RunReport:
-        """Do all six steps in order.
+    async def run(self, select: Selection | None = None, *, time_limit: float | None = None) -> RunReport:
+        """Do all six steps in order, reading the streams of all sources, or those selected.
 
         A stream or an instance that fails leaves the others alone, and the run says ``partial``. When nothing at all could be
         read the later steps still run: they see that the data are stale, and hold.
         """
         async with self._run("run") as (run, report):
-            await self._sync(run, report, None, time_limit=time_limit)
-            frame = await asyncio.to_thread(self._compute, run, report)
-            await asyncio.to_thread(self._decide, run, report, frame)
-            await self._deliver(run, report)
+            await self._sync(run, report, select, time_limit=time_limit)
+            await self._follow(run, report)
+        return report
+
+    async def hints(self) -> RunReport:
+        """Read what webhooks hinted at, then do the later steps."""
+        async with self._run("hints") as (run, report):
+            run.doing = "sync"
+            report.sync = await drain(*self._world(), **self._watchers(run))
+            report.worsen(report.sync.state, report.sync.summary)
+            await self._follow(run, report)
+        return report
+
+    async def wake(self) -> RunReport:
+        """Do the later steps alone, because a moment has come that something was waiting for."""
+        async with self._run("wake") as (run, report):
+            await self._follow(run, report)
         return report
 
     async def backfill(self, instance: str, stream: str, window: Window) -> RunReport:
@@ -237,28 +277,48 @@ class Steps:
 
     # --- the steps ---
 
-    async def _sync(self, run: Run, report: RunReport, select: Selection | None, **options: Any) -> None:
+    async def _follow(self, run: Run, report: RunReport) -> None:
+        """Resolve, measure, score, decide, deliver. A run that is to stop does so between two steps."""
+        run.check_stopping()
+        frame = await asyncio.to_thread(self._compute, run, report)
+        run.check_stopping()
+        await asyncio.to_thread(self._decide, run, report, frame)
+        run.check_stopping()
+        await self._deliver(run, report)
+        run.check_stopping()
+
+    async def _sync(
+        self, run: Run, report: RunReport, select: Selection | None, *, time_limit: float | None = None, **options: Any
+    ) -> None:
+        run.doing = "sync"
         store, tables, sources = self._world()
+        limits = [time_limit, None if self._terms.deadline is None else self._terms.deadline * SYNC_SHARE]
+        options["time_limit"] = min((limit for limit in limits if limit is not None), default=None)
         watchers = {**self._watchers(run), **options}
         report.sync = await sync(store, tables, sources, select=select, progress=self._progress, **watchers)
         report.worsen(report.sync.state, report.sync.summary)
 
     def _compute(self, run: Run, report: RunReport) -> Frame:
+        """Resolve, measure and score, in a thread. What a run still writes that was given up meanwhile is refused."""
         runtime = self._runtime
         now = runtime.clock.now()
-        self._load_rates(report)
-        report.resolve = resolve(runtime.store, runtime.tables, now=now)
-        report.measure = measure(runtime.store, self.plan, now=now)
-        with runtime.store.read() as reader:
+        store = FencedStore(runtime.store, run.check_going)
+        run.doing = "resolve"
+        self._load_rates(store, report)
+        report.resolve = resolve(store, runtime.tables, now=now)
+        run.doing = "measure"
+        report.measure = measure(store, self.plan, now=now)
+        with store.read() as reader:
             measured = frame(reader, self.plan)
+        run.doing = "score"
         configs = {instance.name: instance.table.rest for instance, _ in runtime.scorers.values()}
-        report.score = score(runtime.store, self.scorers, measured, run_id=run.id, now=now, configs=configs)
+        report.score = score(store, self.scorers, measured, run_id=run.id, now=now, configs=configs)
         worst: RunState = "partial" if report.score.failures else "done"
         report.worsen(worst, f"{report.score.scored} scored, {report.score.changed} changed, {report.score.held} held")
         with runtime.store.read() as reader:
             return score_columns(reader, self.scorers, measured, now)
 
-    def _load_rates(self, report: RunReport) -> None:
+    def _load_rates(self, store: Store, report: RunReport) -> None:
         """Take the rates from their file. One that cannot be read leaves the stored rates as they are."""
         runtime = self._runtime
         path = runtime.settings.wellkept.rates
@@ -267,10 +327,11 @@ class Steps:
         except ConfigError as error:
             report.worsen("partial", str(error))
         else:
-            runtime.store.write_now(lambda tx: rates.replace(tx, found))
+            store.write_now(lambda tx: rates.replace(tx, found))
 
     def _decide(self, run: Run, report: RunReport, scored: Frame) -> None:
         runtime, settings = self._runtime, self._runtime.settings
+        run.doing = "decide"
         report.decide = decide(
             runtime.store,
             self.deciders,
@@ -288,6 +349,7 @@ class Steps:
 
     async def _deliver(self, run: Run, report: RunReport) -> None:
         runtime, settings = self._runtime, self._runtime.settings
+        run.doing = "deliver"
         admitted = {name: actions for name, actions in self.actions.items() if await self._may_deliver(name)}
         report.deliver = await deliver(
             runtime.store,
@@ -324,17 +386,34 @@ class Steps:
 
     @asynccontextmanager
     async def _run(self, kind: RunKind) -> AsyncIterator[tuple[Run, RunReport]]:
-        """Hold the lease; the run's row gets the report's state and summary."""
-        runtime = self._runtime
-        async with running(runtime.store, kind, observe=runtime.observe) as run:
+        """Hold the lease; the run's row gets the report's state and summary.
+
+        Raises:
+            RunHungError: The deadline has passed; what hung is named.
+        """
+        runtime, terms = self._runtime, self._terms
+        async with running(runtime.store, kind, observe=runtime.observe, lease=terms.lease, also=terms.also) as run:
             report = RunReport(run=run.id)
+            if terms.began is not None:
+                terms.began(run)
+            timer = asyncio.timeout(terms.deadline)
             try:
-                yield run, report
+                async with timer:
+                    yield run, report
+            except TimeoutError:
+                if timer.expired():
+                    raise self._hung(run) from None
+                raise
             finally:
                 await runtime.disconnect()
             if runtime.problems:
                 report.worsen("partial", f"{len(runtime.problems)} problems")
             run.state, run.summary = report.state, "; ".join(report.summary) or None
+
+    def _hung(self, run: Run) -> RunHungError:
+        with self._runtime.store.read() as reader:
+            where = whereabouts(reader, run)
+        return RunHungError(f"it hung in {where} and was ended after {self._terms.deadline:.0f} s")
 
     def _world(self) -> tuple[Store, RecordTables, Sources]:
         return self._runtime.store, self._runtime.tables, self.sources

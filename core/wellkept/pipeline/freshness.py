@@ -50,7 +50,7 @@ def states(reader: Reader, plan: Plan, as_of: date, now: int) -> dict[str, Strea
             (instance, stream): (started_at, None)
             for instance, stream, started_at in reader.rows(
                 "SELECT s.instance, s.stream, MAX(s.started_at) FROM run_streams s JOIN runs r ON r.id = s.run_id"
-                " WHERE s.state IN ('done', 'partial') AND s.finished_at <= ? AND r.kind <> 'backfill'"
+                " WHERE s.state IN ('done', 'partial') AND s.finished_at <= ? AND r.kind NOT IN ('backfill', 'hints')"
                 " GROUP BY s.instance, s.stream",
                 (at,),
             )

@@ -16,6 +16,7 @@ from wellkept.store.cursors import Key
 from wellkept.store.dead_letters import clean
 from wellkept.store.engine import Tx
 from wellkept.store.inbox import OpenHint
+from wellkept.store.runs import RunStoppedError
 
 FETCH_IDS = 100
 """Objects asked for at once, at most. Hints that failed before are asked for in ever smaller company, until the one that
@@ -81,6 +82,9 @@ class HintReader:
             await self._fetcher.fetch(ids, [hint.seq for hint in hints])
         except BlamedError as blamed:
             self._last_error = blamed.error
+            if isinstance(blamed.error, RunStoppedError):
+                self._failures = FAILURES_IN_A_ROW
+                return
             if isinstance(blamed.error, CredentialsError):
                 self._failures = FAILURES_IN_A_ROW
                 self._result.failure = blamed.error

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 CALL_SECONDS = 300.0
 """How long one call of an action may take. Then its outcome is unknown."""
 
-CLAIM_SECONDS = 30.0
-"""A claim that is older when its call is about to leave is given back: the process was paused, and another may have taken
-over. Half of the lease (`wellkept.store.runs.LEASE_SECONDS`)."""
+CLAIM_SHARE = 0.5
+"""A claim that is older than this share of the run's lease when its call is about to leave is given back: the process was
+paused, and another may have taken over."""
 
 GIVE_UP_AFTER = 3
 """Calls in a row that failed (no connection, no answer), after which an instance is left alone until the next delivery."""
@@ -179,9 +179,14 @@ class Outgoing:
 
 
 class Patience:
-    """Counts calls of one instance that came to nothing."""
+    """Counts calls of one instance that came to nothing.
 
-    def __init__(self) -> None:
+    Args:
+        run: The run; when it is to stop, nothing more is begun either.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._failed = 0
         self._busy = 0
         self.reason = ""
@@ -195,6 +200,11 @@ class Patience:
     @property
     def is_over(self) -> bool:
         """Whether the instance should be left alone for now."""
+        return self.is_spent or self._run.stopping is not None
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether that is the instance's own fault."""
         return self._failed >= GIVE_UP_AFTER or self._busy >= BUSY_AFTER
 
 

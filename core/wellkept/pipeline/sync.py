@@ -167,7 +167,9 @@ class Shift:
             async def leave(task: asyncio.Task[Any]) -> None:
                 await self._leave(task, tasks[task])
 
-            left = await supervise(watches, desk.clock, silence=silence, until=until, tick=tick, leave=leave)
+            left = await supervise(
+                watches, desk.clock, silence=silence, until=until, tick=tick, leave=leave, stop=desk.run.reason_to_stop
+            )
         except BaseException:
             await _end_all(tasks)
             raise

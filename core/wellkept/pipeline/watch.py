@@ -91,6 +91,7 @@ async def supervise(
     until: float | None,
     tick: float,
     leave: Callable[[asyncio.Task[Any]], Awaitable[None]] | None = None,
+    stop: Callable[[], WellkeptError | None] = lambda: None,
 ) -> set[asyncio.Task[Any]]:
     """Wait for all tasks; end those whose plugin is silent for too long, and all of them when the time is up.
 
@@ -101,6 +102,7 @@ async def supervise(
         until: When all must have ended, on the monotonic clock; None for no limit.
         tick: Seconds between looks.
         leave: Told of each task that is left behind, at once.
+        stop: Says why all of them must end now; None while they may go on.
 
     Returns:
         The tasks that did not even obey their cancellation, and were left behind.
@@ -114,7 +116,7 @@ async def supervise(
         for task in list(waiting):
             watch = tasks[task]
             if watch.ended_by is None:
-                watch.ended_by = _verdict(watch, now, silence, until)
+                watch.ended_by = stop() or _verdict(watch, now, silence, until)
             if watch.ended_by is None or watch.waiting_since is None:
                 continue
             if task not in grace:

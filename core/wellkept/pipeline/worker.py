@@ -13,7 +13,7 @@ import msgspec
 from wellkept.action import Action, Outcome
 from wellkept.effects import Effect
 from wellkept.errors import NotSentError
-from wellkept.pipeline.outgoing import CLAIM_SECONDS, OURS, Outgoing, Patience, Result
+from wellkept.pipeline.outgoing import CLAIM_SHARE, OURS, Outgoing, Patience, Result
 from wellkept.pipeline.recheck import look_again
 from wellkept.pipeline.recipients import TEAM, team_parts
 from wellkept.redact import redact_exception
@@ -64,7 +64,7 @@ class Worker(ABC, Generic[A]):
         self.action = action
         self.capability = action.payload.capability
         self.live = out.is_live(instance, self.capability)
-        self.patience = Patience()
+        self.patience = Patience(out.run)
 
     async def run(self) -> None:
         """Deliver everything that is due, or show it where the instance is not live."""
@@ -77,7 +77,7 @@ class Worker(ABC, Generic[A]):
                 after = page[-1].seq
                 mine = [entry for entry in page if self.out.routes.choose(entry).instance == self.instance]
                 await self.handle(mine)
-        if self.patience.is_over:
+        if self.patience.is_spent:
             self.out.report.failures.setdefault(self.instance, self.patience.reason)
 
     async def begin(self) -> None:
@@ -212,7 +212,7 @@ class Worker(ABC, Generic[A]):
     async def attempt(self, held: Sequence[Claim], send: Callable[[], Awaitable[Sequence[Outcome]]]) -> list[Outcome]:
         """Make the call for claimed effects, and return one outcome for each, whatever happens."""
         out = self.out
-        if out.clock.now() - (held[0].entry.claimed_at or 0) > CLAIM_SECONDS * 1000:
+        if out.clock.now() - (held[0].entry.claimed_at or 0) > out.run.lease_seconds * 1000 * CLAIM_SHARE:
             return [Outcome.retry("the process was paused between the claim and the call")] * len(held)
         failed = True
         try:

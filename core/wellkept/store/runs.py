@@ -108,8 +108,14 @@ class Run:
 
     def check_stopping(self) -> None:
         """Raise `RunStoppedError` when the run is to stop."""
-        if self.stopping is not None:
-            raise RunStoppedError(self.stopping, guidance="the next run goes on from the last commit")
+        if (reason := self.reason_to_stop()) is not None:
+            raise reason
+
+    def reason_to_stop(self) -> RunStoppedError | None:
+        """Return what to raise when the run is to stop; None while it may go on."""
+        if self.stopping is None:
+            return None
+        return RunStoppedError(self.stopping, guidance="the next run goes on from the last commit")
 
 
 class RunRow(NamedTuple):
@@ -225,6 +231,7 @@ def finish(tx: Tx, run: Run, now: int) -> None:
         "UPDATE runs SET state = ?, finished_at = ?, heartbeat_at = ?, summary = ? WHERE id = ? AND state = 'running'",
         (run.state, now, now, run.summary, run.id),
     )
+    _end_streams(tx, run.id, "interrupted", now)
     locks.release(tx, LEASE, run.owner, run.epoch)
 
 
@@ -317,6 +324,18 @@ def streams(reader: Reader, run_id: str) -> list[StreamRow]:
         (run_id,),
     )
     return [StreamRow(*row) for row in rows]
+
+
+def whereabouts(reader: Reader, run: Run) -> str:
+    """Say where a run is: its step, the streams that it reads, and the instances that it sends through."""
+    reading = reader.all(
+        "SELECT instance || '.' || stream FROM run_streams WHERE run_id = ? AND state = 'running' ORDER BY 1", (run.id,)
+    )
+    sending = reader.all(
+        "SELECT DISTINCT instance FROM outbox WHERE state = 'sending' AND claimed_by = ? ORDER BY 1", (run.id,)
+    )
+    names = ", ".join(name for (name,) in (*reading, *sending) if name)
+    return f"{run.doing} ({names})" if names else run.doing
 
 
 def latest_of_streams(reader: Reader) -> list[StreamRow]:
