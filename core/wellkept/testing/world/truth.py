@@ -1,9 +1,9 @@
 """What can be known of the market: which records of one company somebody careful could link, from what stands in them.
 
 Two records are a true pair if they are of the same company. A true pair is *knowable* if evidence leads from one to the
-other, directly or over further records of that company. Evidence is what two records have in common (our id, an address, a phone
-number, a tax id, a domain) if no record of any other company has it too; what an agency, a reseller, a group of sister companies
-or two customers of a free-mail provider share proves nothing. Left out are records
+other, directly or over further records of that company. Evidence is what two records have in common (our id, an address, a
+phone number, a tax id, a domain) if no record of any other company has it too; what an agency, a reseller, a group of sister
+companies or two customers of a free-mail provider share proves nothing. Left out are records
 
 * that were merged away at the vendor, as these are gone;
 * of our own test accounts: whether these are one customer or many is no question;
