@@ -1,11 +1,12 @@
-"""Schedules as people write them: five cron fields, or ``every 15 minutes``."""
+"""Schedules as people write them: five cron fields and perhaps a time zone, or ``every 15 minutes``."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from wellkept.errors import ConfigError
 
@@ -16,6 +17,7 @@ _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep",
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _UNITS: Final = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _EVERY = re.compile(r"every\s+(?:(\d{1,6})\s+)?(minute|hour|day)s?", re.IGNORECASE)
+_ZONE = re.compile(r"[A-Z][A-Za-z_]*(?:/[A-Za-z0-9_+-]+)*")
 _ALIASES: Final = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -36,7 +38,7 @@ _FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """A fixed interval."""
+    """A fixed interval, counted from 1970-01-01T00:00Z, so that it does not depend on when somebody began to count."""
 
     interval: timedelta
 
@@ -50,13 +52,16 @@ class Cron:
     days: tuple[int, ...]
     months: tuple[int, ...]
     weekdays: tuple[int, ...]
+    zone: str | None = None
+    """Where these moments are; None: where the installation is."""
 
 
 def parse(text: str) -> Every | Cron:
     """Read a schedule.
 
     Cron fields take ``*``, numbers, names (``mon``, ``jan``), ranges, lists and steps; Sunday is 0 or 7. Restricting the day
-    of the month *and* the day of the week is refused: classic cron takes either, other programs want both.
+    of the month *and* the day of the week is refused: classic cron takes either, other programs want both. A time zone may
+    follow: ``30 2 * * * Europe/Berlin``.
 
     Raises:
         ConfigError: It is no schedule, or it never comes.
@@ -67,7 +72,8 @@ def parse(text: str) -> Every | Cron:
         if count < 1:
             raise ConfigError(f"{text!r} is no interval", guidance="write at least `every 1 minute`")
         return Every(count * _UNITS[every[2].lower()])
-    parts = _ALIASES.get(text.strip().lower(), text).split()
+    words, zone = _zone(text)
+    parts = _ALIASES.get(" ".join(words).lower(), " ".join(words)).split()
     if len(parts) != len(_FIELDS):
         raise ConfigError(
             f"{text!r} is no schedule",
@@ -81,7 +87,7 @@ def parse(text: str) -> Every | Cron:
         )
     if not any(_exists(month, day) for month in months for day in days):
         raise ConfigError(f"{text!r} names a date that never comes", guidance="look at the day of the month")
-    return Cron(minutes, hours, days, months, weekdays)
+    return Cron(minutes, hours, days, months, weekdays, zone)
 
 
 def trigger(text: str, timezone: str) -> BaseTrigger:
@@ -96,7 +102,8 @@ def trigger(text: str, timezone: str) -> BaseTrigger:
     if isinstance(schedule, Every):
         from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
 
-        return IntervalTrigger(seconds=int(schedule.interval.total_seconds()), timezone=timezone)
+        start = datetime.fromtimestamp(0, UTC)
+        return IntervalTrigger(seconds=int(schedule.interval.total_seconds()), start_date=start, timezone="UTC")
     from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
 
     def listed(values: tuple[int, ...]) -> str:
@@ -108,8 +115,57 @@ def trigger(text: str, timezone: str) -> BaseTrigger:
         day=listed(schedule.days),
         month=listed(schedule.months),
         day_of_week=",".join(_DAYS[day] for day in schedule.weekdays),
-        timezone=timezone,
+        timezone=schedule.zone or timezone,
     )
+
+
+class Timer:
+    """Says when a schedule comes next.
+
+    Args:
+        text: The schedule.
+        timezone: Where cron fields are, unless the schedule says so itself.
+
+    Raises:
+        ConfigError: See `parse`.
+    """
+
+    def __init__(self, text: str, timezone: str) -> None:
+        schedule = parse(text)
+        self.trigger = trigger(text, timezone)
+        self._once = isinstance(schedule, Cron) and len(schedule.hours) < 24
+
+    def next_after(self, instant: int) -> int:
+        """Return the first moment of the schedule after an instant, both epoch ms.
+
+        When clocks are put back, what is due at an hour of its own comes once, at the first of the two hours of that name. When
+        they are put forward, what is due in the hour that is left out comes an hour later.
+        """
+        found = self._next(instant)
+        while self._once and found.fold:
+            found = self._next(int(found.timestamp()) * 1000)
+        return int(found.timestamp()) * 1000
+
+    def _next(self, instant: int) -> datetime:
+        found: datetime = self.trigger.get_next_fire_time(None, datetime.fromtimestamp((instant + 1) / 1000, UTC))
+        return found
+
+
+def _zone(text: str) -> tuple[list[str], str | None]:
+    """Split a time zone from the end of a schedule.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    words = text.split()
+    if len(words) not in {2, len(_FIELDS) + 1} or not _ZONE.fullmatch(words[-1]):
+        return words, None
+    zone = words.pop()
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ConfigError(f"{zone!r} is not a time zone", guidance="use a name such as 'Europe/Berlin'") from None
+    return words, zone
 
 
 def _field(text: str, name: str, low: int, high: int, names: tuple[str, ...]) -> tuple[int, ...]:
