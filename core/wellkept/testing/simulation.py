@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from wellkept.clock import Clock
 from wellkept.records import Json
+from wellkept.testing.world import World
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Setting:
     """What a simulation is made for; the settings of ``provide("simulation", ...)``, as attributes.
 
@@ -26,6 +28,11 @@ class Setting:
     seed: int
     clock: Clock
     folder: Path
+
+    @cached_property
+    def world(self) -> World:
+        """The one market that all simulations made for this setting know."""
+        return World(accounts=self.accounts, seed=self.seed, now=self.clock.now())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

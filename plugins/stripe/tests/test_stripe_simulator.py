@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from wellkept.testing import FakeClock, Spec
+from wellkept.testing.world import World
 from wellkept_stripe.simulator import StripeSimulator, shapes
 
 Start = Callable[..., Any]
@@ -39,8 +40,7 @@ def test_a_world_is_a_plausible_one() -> None:
     assert currencies == {"usd", "eur", "gbp", "jpy", "cny", "kwd", "isk"}
     names = [customer["name"] for customer in tables["customer"].rows.values()]
     assert any("\u4e00" <= letter <= "\u9fff" for name in names for letter in name)
-    assert len(set(names)) == 400
-    assert all(customer["email"].endswith(".example") for customer in tables["customer"].rows.values())
+    assert len(set(names)) > 390
     now = simulator.state.now
     assert all(row["created"] <= now for kind in ("customer", "invoice", "charge") for row in tables[kind].rows.values())
     for sub in tables["subscription"].rows.values():
@@ -53,6 +53,33 @@ def test_a_world_is_a_plausible_one() -> None:
     assert troubled <= open_
     assert not tables["event"].rows
     assert not simulator.log.effects
+
+
+def test_its_customers_are_what_billing_knows_of_the_market() -> None:
+    clock = FakeClock()
+    world = World(accounts=400, seed=1, now=clock.now())
+    simulator = StripeSimulator(clock=clock, seed=1, world=world)
+    customers = sorted(simulator.state.tables["customer"].rows.values(), key=lambda row: row["_seq"])
+    sightings = world.seen_by("billing")
+    assert [row["name"] for row in customers] == [sighting.name for sighting in sightings]
+    assert [row["email"] for row in customers] == [sighting.email for sighting in sightings]
+    assert [row["metadata"].get("account_id") for row in customers] == [sighting.external_id for sighting in sightings]
+    status = {sub["customer"]: sub["status"] for sub in simulator.state.all("subscription")}
+    items = {sub["customer"]: simulator.billing.items(sub)[0] for sub in simulator.state.all("subscription")}
+    troubled = 0
+    for row, sighting in zip(customers, sightings, strict=True):
+        running = status.get(row["id"]) not in {None, "canceled", "incomplete_expired"}
+        assert not running or sighting.main, "of two records of a company one is paid for"
+        if sighting.main and sighting.company.fate == "failing":
+            assert status[row["id"]] not in {"active", "trialing"}
+            troubled += 1
+        if running:
+            price = simulator.state.get("price", items[row["id"]]["price"])
+            months = 12 if price["recurring"]["interval"] == "year" else 1
+            assert items[row["id"]]["quantity"] == sighting.company.seats
+            if price["currency"] == "usd":
+                assert round(sighting.company.seats * price["unit_amount"] / months) == sighting.company.mrr
+    assert troubled > 10
 
 
 def test_everything_in_it_fits_the_description(spec: Spec) -> None:

@@ -17,7 +17,7 @@ DAY = 86_400
 
 
 async def test_a_first_read_finds_everything(simulate: Start, connector: Start) -> None:
-    simulator = simulate(accounts=50, seed=11)
+    simulator = simulate(accounts=50, seed=16)
     link = connector(simulator)
     await link.sync()
     tables = simulator.state.tables

@@ -34,7 +34,6 @@ class Resident:
     Attributes:
         company: The company.
         number: Its number in the market.
-        plain: Nothing about it is to go wrong.
         guests: People of an agency who act for it.
         payer: Who gets its bills, if nobody of its own.
         came: Who moved here, with their former address.
@@ -44,7 +43,6 @@ class Resident:
 
     company: Company
     number: int
-    plain: bool = False
     guests: list[Human] = field(default_factory=list)
     payer: Human | None = None
     came: list[tuple[Human, Human]] = field(default_factory=list)
@@ -78,7 +76,7 @@ def neighbourhood(block: int, *, seed: int, now: int) -> Sequence[Resident]:
     draw.shuffle(free)
     roles = _roles(draw, free, block, start)
     residents = [
-        Resident(company=_company(seed, number, roles.get(at, _Role()), now, start), number=number, plain=number <= PLAIN)
+        Resident(company=_company(seed, number, roles.get(at, _Role()), now, start), number=number)
         for at, number in enumerate(numbers)
     ]
     _agency(draw, residents, free)
@@ -146,6 +144,7 @@ def _company(seed: int, number: int, role: _Role, now: int, start: int) -> Compa
         plan=plan,
         interval="year" if interval == "year" else "month",
         phone=role.phone or place.phone.format(number),
+        plain=plain,
         tax_id=f"{place.tax}{100_000_000 + number * 7_919 % 900_000_000}" if place.tax else None,
     )
     if plain or small or role.domain:
@@ -211,7 +210,7 @@ def _move(draw: Random, residents: Sequence[Resident]) -> None:
     """Let somebody change from one company to another."""
     if draw.random() >= shares.MOVER:
         return
-    able = [resident for resident in residents if not resident.plain and resident.company.domain]
+    able = [resident for resident in residents if not resident.company.plain and resident.company.domain]
     former, present = draw.sample(able, 2)
     if former.company.domain == present.company.domain or len(former.company.people) < 3:
         return
@@ -227,7 +226,7 @@ def _move(draw: Random, residents: Sequence[Resident]) -> None:
 
 
 def _pay_elsewhere(draw: Random, resident: Resident) -> None:
-    if draw.random() < shares.BY_RESELLER and not resident.plain and resident.payer is None:
+    if draw.random() < shares.BY_RESELLER and not resident.company.plain and resident.payer is None:
         domain = draw.choice(RESELLERS)
         name, given, family = human_name(Random(domain), "latin")  # noqa: S311
         resident.payer = Human(key=f"{domain}/0", name=name, email=f"{given}.{family}@{domain}", role="billing")
@@ -235,7 +234,7 @@ def _pay_elsewhere(draw: Random, resident: Resident) -> None:
 
 def _succeed(draw: Random, resident: Resident) -> None:
     company = resident.company
-    if draw.random() < shares.REUSED_ADDRESS and not resident.plain and company.domain:
+    if draw.random() < shares.REUSED_ADDRESS and not company.plain and company.domain:
         name, _, _ = human_name(draw, "latin")
         present = company.people[0]
         resident.successors.append((replace(present, key=f"{company.key}/before", name=name), present))

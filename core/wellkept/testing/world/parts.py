@@ -88,6 +88,7 @@ class Company:
         phone: Its own number, E.164, or None.
         tax_id: Its VAT id, or None.
         former: What it was before, if it was something else.
+        plain: Nothing about it goes wrong in any system, so that the smallest market has customers for every test.
     """
 
     key: str
@@ -108,6 +109,7 @@ class Company:
     phone: str | None = None
     tax_id: str | None = None
     former: Former | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ def sightings(system: System, resident: Resident, *, seed: int, now: int) -> Ite
         now: The present, epoch ms.
     """
     draw = Random(f"market/{seed}/{system}/{resident.number}")  # noqa: S311 - a simulation
-    if resident.plain:
+    if resident.company.plain:
         yield _plain(system, resident.company)
         return
     if draw.random() >= shares.KNOWN[system]:

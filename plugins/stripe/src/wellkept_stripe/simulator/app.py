@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from wellkept import Clock
 from wellkept.testing import Answer, Simulator, Spec, nest, parse_pairs
+from wellkept.testing.world import World
 from wellkept_stripe.simulator import catalog, contracts, payments, shapes
 from wellkept_stripe.simulator.billing import Billing
 from wellkept_stripe.simulator.calls import ENDPOINTS, Call, Endpoint
@@ -78,7 +79,7 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
     """A Stripe account that can be talked to.
 
     Args:
-        accounts: How many fictional customers there are at the start.
+        accounts: How many companies of the market that `seed` draws are customers at the start.
         clock: Its time.
         seed: Decides ids, names, plans and histories.
         spec: The description to check both sides against; see `describe`.
@@ -86,6 +87,7 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
         api_version: The account's default: events are made in it, and it answers those who ask for no other.
         livemode: The mode that the world is in; the other one is empty.
         months: How long the history of a subscription is at most.
+        world: The market that it has its customers from, instead of one of its own.
 
     Attributes:
         key: A secret key for the mode of the world.
@@ -102,6 +104,7 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
         api_version: str = API_VERSION,
         livemode: bool = False,
         months: int = 6,
+        world: World | None = None,
     ) -> None:
         super().__init__(clock=clock, seed=seed, spec=spec)
         self.api_version = api_version
@@ -118,7 +121,8 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
         self._saved = SavedAnswers(self.clock)
         self._requests = 0
         self.key = self.add_key(f"sk_{'live' if livemode else 'test'}_{digest[15:39]}")
-        build(self.state, self.billing, accounts=accounts, seed=seed, months=months)
+        world = world or World(accounts=accounts, seed=seed, now=self.clock.now())
+        build(self.state, self.billing, sightings=world.seen_by("billing"), seed=seed, months=months)
 
     @property
     def account(self) -> Obj:

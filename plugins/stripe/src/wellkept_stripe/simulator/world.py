@@ -1,11 +1,11 @@
-"""A fictional company's customers, drawn from a seed: names in several scripts, plans in several currencies, histories."""
+"""The customers that billing knows of the market: who they are, and histories in several currencies that lead to their fate."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from wellkept.testing.world import PLANS, Fate, Sighting
 from wellkept_stripe.simulator import objects
 from wellkept_stripe.simulator.billing import Billing, later
 from wellkept_stripe.simulator.payment_objects import payment_method
@@ -14,116 +14,38 @@ from wellkept_stripe.simulator.state import Obj, State
 DAY = 86_400
 MONTH = 30 * DAY
 
-PLANS = (("Starter", 1900, 3), ("Team", 900, 12), ("Business", 2400, 40), ("Enterprise", 4900, 150))
-"""Product, price of a seat a month in US cents, and usual seats."""
-
-CURRENCIES = (
-    ("usd", 52, 1.0),
-    ("eur", 22, 0.92),
-    ("gbp", 7, 0.79),
-    ("jpy", 8, 1.5),
-    ("cny", 6, 7.1),
-    ("kwd", 3, 3.1),
-    ("isk", 2, 140.0),
-)
-"""Currency, weight among customers, and amount in Stripe's smallest unit for one US cent."""
+RATES = {"usd": 1.0, "eur": 0.92, "gbp": 0.79, "jpy": 1.5, "cny": 7.1, "kwd": 3.1, "isk": 140.0}
+"""Currencies, and their amount in Stripe's smallest unit for one US cent."""
 
 RECURRING = {"interval_count": 1, "meter": None, "trial_period_days": None, "usage_type": "licensed"}
 
-FIRST = (
-    "Aster",
-    "Birch",
-    "Cinder",
-    "Delta",
-    "Ember",
-    "Fjord",
-    "Glade",
-    "Harbor",
-    "Indigo",
-    "Juniper",
-    "Kestrel",
-    "Linden",
-    "Marlow",
-    "Nimbus",
-    "Orchard",
-    "Pebble",
-    "Quarry",
-    "Rowan",
-    "Saffron",
-    "Tundra",
-    "Umber",
-    "Vesper",
-    "Willow",
-    "Yarrow",
-    "Zephyr",
-)
-SECOND = (
-    "Analytics",
-    "Bakery",
-    "Clinics",
-    "Design",
-    "Energy",
-    "Freight",
-    "Gardens",
-    "Hotels",
-    "Insurance",
-    "Labs",
-    "Logistics",
-    "Media",
-    "Motors",
-    "Optics",
-    "Partners",
-    "Robotics",
-    "Schools",
-    "Software",
-    "Studios",
-    "Textiles",
-    "Travel",
-    "Works",
-)
-CJK = (
-    ("北京云杉科技有限公司", "zh-CN", "CN"),
-    ("上海晨曦软件有限公司", "zh-CN", "CN"),
-    ("深圳蓝鲸数据有限公司", "zh-CN", "CN"),
-    ("杭州青竹网络有限公司", "zh-CN", "CN"),
-    ("株式会社あおぞら", "ja", "JP"),
-    ("みどり商事株式会社", "ja", "JP"),
-    ("株式会社ツバメ製作所", "ja", "JP"),
-    ("주식회사 한빛데이터", "ko", "KR"),
-    ("서울물류 주식회사", "ko", "KR"),
-    ("臺北明月股份有限公司", "zh-TW", "TW"),
-)
-PLACES = (("en-US", "US"), ("en-GB", "GB"), ("de-DE", "DE"), ("fr-FR", "FR"), ("es-ES", "ES"), ("nl-NL", "NL"))
-
-FATES = (
-    ("active", 78),
-    ("canceling", 3),
-    ("past_due", 4),
-    ("trialing", 4),
-    ("unpaid", 1),
-    ("canceled", 6),
-    ("canceled_unpaid", 1),
-    ("paused", 1),
-    ("incomplete", 1),
-    ("none", 1),
-)
-"""What has become of a customer's subscription, and its weight."""
+STATES: Mapping[Fate, Sequence[tuple[str, int]]] = {
+    "thriving": (("active", 1),),
+    "steady": (("active", 96), ("canceled", 3), ("none", 1)),
+    "fading": (("active", 96), ("canceled", 4)),
+    "silent": (("active", 65), ("paused", 18), ("canceled", 17)),
+    "struggling": (("active", 98), ("canceled", 2)),
+    "leaving": (("canceling", 50), ("active", 25), ("canceled", 25)),
+    "failing": (("past_due", 60), ("unpaid", 15), ("canceled_unpaid", 15), ("incomplete", 10)),
+    "new": (("active", 55), ("trialing", 35), ("incomplete", 10)),
+}
+"""What has become of a customer's subscription, and its weight: billing learns late of many a fate."""
 
 
-def build(state: State, billing: Billing, *, accounts: int, seed: int, months: int) -> None:
+def build(state: State, billing: Billing, *, sightings: Sequence[Sighting], seed: int, months: int) -> None:
     """Fill an empty account with customers and their past. Nothing of it makes events.
 
     Args:
         state: The account.
         billing: Acts on it.
-        accounts: How many customers.
-        seed: Decides everything.
+        sightings: Who there is.
+        seed: Decides everything else.
         months: How long histories are at most.
     """
-    if accounts:
+    if sightings:
         state.quiet = True
         try:
-            _Writer(state, billing, seed, months).write(accounts)
+            _Writer(state, billing, seed, months).write(sightings)
         finally:
             state.quiet, state.at = False, None
 
@@ -132,23 +54,25 @@ class _Writer:
     def __init__(self, state: State, billing: Billing, seed: int, months: int) -> None:
         self.state = state
         self.billing = billing
-        self.draw = random.Random(f"world/{seed}")  # noqa: S311 - a simulation
+        self.seed = seed
+        self.draw = random.Random()  # noqa: S311 - a simulation
         self.months = months
         self.now = state.now
         self.prices: dict[tuple[str, str, str], Obj] = {}
 
-    def write(self, accounts: int) -> None:
-        self.state.at = self.now - (self.months + 30) * MONTH
+    def write(self, sightings: Sequence[Sighting]) -> None:
+        self.state.at = self.now - (self.months + 48) * MONTH
         self._catalogue()
-        for number in range(1, accounts + 1):
-            self._customer(number)
+        for sighting in sightings:
+            self.draw = random.Random(f"stripe/{self.seed}/{sighting.ref}")  # noqa: S311
+            self._customer(sighting)
 
     def _catalogue(self) -> None:
         """Make products and prices; a year costs ten months."""
         state = self.state
-        for name, cents, _ in PLANS:
+        for name, (cents, _) in PLANS.items():
             product = state.add("product", objects.product(state, name, unit_label="seat"))
-            for currency, _, rate in CURRENCIES:
+            for currency, rate in RATES.items():
                 amount = _neat(cents * rate, currency)
                 for interval, factor in (("month", 1), ("year", 10)):
                     recurring = {**RECURRING, "interval": interval}
@@ -161,50 +85,37 @@ class _Writer:
         welcome = {"percent_off": 50.0, "duration": "repeating", "duration_in_months": 3}
         state.add("coupon", objects.coupon(state, "WELCOME", name="Welcome", **welcome))
 
-    def _pick(self, weighted: Sequence[tuple[Any, ...]]) -> Any:
-        return self.draw.choices(weighted, weights=[entry[1] for entry in weighted])[0][0]
-
-    def _customer(self, number: int) -> None:
-        state, draw = self.state, self.draw
-        fate = self._pick(FATES)
-        ages = {"trialing": draw.randrange(1, 12) * DAY, "incomplete": draw.randrange(1, 20) * 3600}
-        usual = int(draw.uniform(0.5, self.months + 24) * MONTH)
-        state.at = born = self.now - ages.get(fate, usual)
-        customer = state.add("customer", self._identity(number))
+    def _customer(self, sighting: Sighting) -> None:
+        state, draw, company = self.state, self.draw, sighting.company
+        status = self._status(sighting)
+        state.at = min(sighting.created_at // 1000, self.now)
+        customer = state.add("customer", _identity(state, sighting))
         brand = draw.choice(("visa", "mastercard", "amex"))
         method = state.add("payment_method", payment_method(state, brand, customer=customer["id"]))
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method["id"]}
-        if fate == "none":
+        if status == "none":
             return
-        plan, _, seats = draw.choices(PLANS, weights=(35, 35, 22, 8))[0]
-        interval = "year" if draw.random() < 0.3 else "month"
-        price = self.prices[plan, self._pick(CURRENCIES), interval]
-        item = {"price": price["id"], "quantity": max(1, round(seats * draw.uniform(0.4, 1.8)))}
-        trial_end = born + 14 * DAY if fate == "trialing" else None
+        if status == "incomplete":
+            state.at = max(state.at, self.now - draw.randrange(1, 20) * 3600)
+        price = self.prices[company.plan, company.currency, company.interval]
+        item = {"price": price["id"], "quantity": company.seats}
+        trial_end = max(state.at + 14 * DAY, self.now + draw.randrange(1, 12) * DAY) if status == "trialing" else None
         sub = self.billing.subscribe(customer, [item], quiet=True, trial_end=trial_end)
         if draw.random() < 0.08:
             discount = state.add("discount", objects.discount(state, "LOYAL10", subscription=sub["id"]))
             sub["discounts"] = [discount["id"]]
-        self._history(sub, method, fate)
+        self._history(sub, method, status)
 
-    def _identity(self, number: int) -> Obj:
-        draw = self.draw
-        if draw.random() < 0.15:
-            name, locale, country = draw.choice(CJK)
-            slug = f"customer-{number:04d}"
-        else:
-            first, second = draw.choice(FIRST), draw.choice(SECOND)
-            name, slug = f"{first} {second}", f"{first}-{second}-{number}".lower()
-            locale, country = draw.choice(PLACES)
-        return objects.customer(
-            self.state,
-            name=f"{name} {number}",
-            email=f"billing@{slug}.example",
-            phone=f"+1555{number:07d}" if draw.random() < 0.4 else None,
-            address={"city": None, "country": country, "line1": None, "line2": None, "postal_code": None, "state": None},
-            preferred_locales=[locale],
-            metadata={"account_id": f"acct-{number:04d}"} if draw.random() < 0.9 else {},
-        )
+    def _status(self, sighting: Sighting) -> str:
+        """Choose what has become of the subscription: of two records of one company, one is paid for."""
+        if sighting.test:
+            return "none"
+        if not sighting.main:
+            return self.draw.choice(("none", "canceled"))
+        if sighting.company.plain:
+            return "active"
+        weighted = STATES[sighting.company.fate]
+        return self.draw.choices([name for name, _ in weighted], [weight for _, weight in weighted])[0]
 
     def _history(self, sub: Obj, method: Obj, fate: str) -> None:
         """Write the invoices of the last months, and bring the subscription to where it is today."""
@@ -253,6 +164,20 @@ class _Writer:
         recurring = self.state.get("price", item["price"])["recurring"]
         item["current_period_start"] = item["current_period_end"]
         item["current_period_end"] = later(item["current_period_start"], recurring["interval"], recurring["interval_count"])
+
+
+def _identity(state: State, sighting: Sighting) -> Obj:
+    """Return the customer as billing knows them."""
+    company = sighting.company
+    return objects.customer(
+        state,
+        name=sighting.name,
+        email=sighting.email,
+        phone=sighting.phone,
+        address={"city": None, "country": company.country, "line1": None, "line2": None, "postal_code": None, "state": None},
+        preferred_locales=[company.locale],
+        metadata={} if sighting.external_id is None else {"account_id": sighting.external_id},
+    )
 
 
 def _neat(amount: float, currency: str) -> int:
