@@ -100,7 +100,7 @@ class _Look:
     def duplicate(self, main: Sighting) -> Sighting:
         """The same company once more. Ids that must be unique in the system stand on the first record."""
         company, system = self.company, self.system
-        contact = self._person(self.draw.choice(company.people))
+        contact = self._person(self.draw.choice(company.people[1:] or company.people))
         merged = system in MERGES and self.chance(shares.MERGED)
         by_id = system in {"billing", "crm"} and main.external_id == company.external_id and self.chance(0.5)
         return Sighting(
@@ -179,7 +179,8 @@ class _Look:
                 if where != "former":
                     yield self._person(human if where == "here" else replace(human, email=moved[human.key].email))
             else:
-                yield self._person(holders[human.key] if human.key in holders and self.chance(0.4) else human)
+                behind = human.key in holders and _whereabouts(self.system, human) == "former"
+                yield self._person(holders[human.key] if behind else human)
         for human in self.resident.left:
             if _whereabouts(self.system, human) == "former":
                 yield self._person(human)
