@@ -1,0 +1,232 @@
+"""Reading usage: exports of some days at a time, counted while they stream in, handed over day by day.
+
+What a read promises:
+
+* A day is replaced only by an export that came to its end. One that breaks off leaves nothing behind: its whole window is
+  counted again by the next read.
+* The days of a window are handed over one by one, each as a generation (`Batch.replaces`) with the cursor after it. A kill in
+  between loses nothing, and a day that is read twice never doubles.
+* A line that cannot be read goes to the dead letters. Its day is stored with what could be read, and nothing of that day is
+  removed, because what is missing might be in that line. Too many such lines end the read: then it is not the line that is odd.
+* The day that is not over yet is left out, unless the configuration asks for it: it would look like a drop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from datetime import date
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wellkept import Batch, Reject, Replace
+from wellkept.errors import FatalError, RejectedError
+from wellkept.http import decode_line
+from wellkept.records import Usage
+from wellkept_mixpanel.days import DAY, Calendar
+from wellkept_mixpanel.patience import patiently
+from wellkept_mixpanel.tally import Row, Tally
+from wellkept_mixpanel.wire import line_type, text_of, texts_of
+
+if TYPE_CHECKING:
+    from wellkept import Clock
+    from wellkept_mixpanel.api import Api
+    from wellkept_mixpanel.config import MixpanelConfig
+
+BATCH = 1000
+"""Rows that are handed over together."""
+
+MOST_REJECTS = 1000
+"""Lines of one export that may be unreadable."""
+
+ANONYMOUS = "$device:"
+"""How the ids of visitors begin of whom nobody knows who they are."""
+
+_TIME = re.compile(rb'"time"\s*:\s*(\d{1,12})')
+
+
+class Place(msgspec.Struct, frozen=True, tag="events", omit_defaults=True):
+    """Where a read of usage goes on; days are ISO, in the project's zone.
+
+    Attributes:
+        done: The last day that was ever handed over.
+        at: The last day that this read, or the one that broke off, has handed over.
+        on: The project's date at which that read began: another day begins with the lookback again.
+        full: The read began with no cursor and has not come to its end yet.
+    """
+
+    done: str
+    at: str
+    on: str
+    full: bool = False
+
+
+class Days(msgspec.Struct, frozen=True):
+    """The days to be read, and where their reading comes from."""
+
+    first: date
+    last: date
+    full: bool
+    done: str | None
+
+    def windows(self, size: int) -> Iterator[tuple[date, date]]:
+        """Cut them into windows of so many days."""
+        first = self.first
+        while first <= self.last:
+            last = min(self.last, first + DAY * (size - 1))
+            yield first, last
+            first = last + DAY
+
+
+class EventReader:
+    """Reads the usage of one project.
+
+    Args:
+        api: Mixpanel.
+        config: The configuration.
+        clock: The only clock.
+    """
+
+    def __init__(self, api: Api, config: MixpanelConfig, clock: Clock) -> None:
+        self._api = api
+        self._config = config
+        self._clock = clock
+        self._calendar = Calendar(config)
+        self._line = line_type(config.group_key)
+        self._ignored = frozenset(config.ignore_events)
+
+    def days(self, place: Place | None, window: tuple[int, int] | None = None) -> Days:
+        """Return which days are to be read; none where `first` is after `last`."""
+        config, today = self._config, self._calendar.today(self._clock.now())
+        last = today if config.unfinished_day else today - DAY
+        first = today - DAY * config.history_days
+        if window is not None:
+            begin, end = window
+            first, last = self._calendar.today(begin), min(last, self._calendar.today(end - 1))
+        if place is None:
+            return Days(first, last, window is None, None)
+        done, at = date.fromisoformat(place.done), date.fromisoformat(place.at)
+        if window is not None:
+            return Days(max(first, at + DAY), last, full=False, done=place.done)
+        if place.full or (at < done and place.on == today.isoformat()):
+            return Days(max(first, at + DAY), last, place.full, place.done)
+        if done >= last and not config.unfinished_day:
+            return Days(last + DAY, last, full=False, done=place.done)
+        return Days(max(first, min(done, last) + DAY * (1 - config.lookback_days)), last, full=False, done=place.done)
+
+    async def read(self, place: Place | None, window: tuple[int, int] | None = None) -> AsyncGenerator[Batch, None]:
+        """Yield the usage of the days that are due."""
+        days = self.days(place, window)
+        today = self._calendar.today(self._clock.now())
+        on, over = today.isoformat(), (today - DAY).isoformat()
+        done = days.done
+        for first, last in days.windows(self._config.window_days):
+            counting = self._window(first, last)
+            async with aclosing(counting):
+                async for batch, day in counting:
+                    if day is None:
+                        yield batch
+                        continue
+                    done = max(done or "", min(day, over))
+                    yield msgspec.structs.replace(batch, cursor=_cursor(Place(done, day, on, days.full)))
+        if days.full:
+            end = done or over
+            yield Batch(cursor=_cursor(Place(end, end, on)), complete=True)
+
+    async def _window(self, first: date, last: date) -> AsyncGenerator[tuple[Batch, str | None], None]:
+        """Count one export, then yield its days; the day stands beside the last batch of each."""
+        tally, rejects, version = Tally(), dict[str, list[Reject]](), self._clock.now()
+        try:
+            async with aclosing(patiently(self._count(first, last, tally, rejects))) as steps:
+                async for step in steps:
+                    if step is None:
+                        yield Batch(), None
+            day = first
+            while day <= last:
+                for batch in self._generation(day, tally, rejects.get(day.isoformat(), []), version):
+                    yield batch, day.isoformat() if batch.last else None
+                day += DAY
+        finally:
+            tally.close()
+
+    async def _count(self, first: date, last: date, tally: Tally, rejects: dict[str, list[Reject]]) -> bool:
+        """Count the lines of one export; rejects are kept by day. Returns when all is counted.
+
+        Raises:
+            FatalError: So many lines cannot be read that the figures would be wrong.
+        """
+        wanted = {(first + DAY * number).isoformat() for number in range((last - first).days + 1)}
+        from_date, to_date = self._calendar.asked_for(first, last, self._clock.now())
+        events = msgspec.json.encode(self._config.events).decode() if self._config.events else None
+        lines = self._api.export(from_date, to_date, event=events)
+        bad = 0
+        async with aclosing(lines):
+            async for line in lines:
+                rows = self._rows(line, wanted)
+                if isinstance(rows, Reject):
+                    bad += 1
+                    if bad > MOST_REJECTS:
+                        raise FatalError(f"more than {MOST_REJECTS} lines of the export cannot be read: {rows.reason}")
+                    day = self._day_of_bad(line)
+                    rejects.setdefault(day if day in wanted else first.isoformat(), []).append(rows)
+                    continue
+                for row in rows:
+                    tally.add(row)
+                if tally.full:
+                    await asyncio.to_thread(tally.spill)
+        return True
+
+    def _rows(self, line: bytes, wanted: set[str]) -> list[Row] | Reject:
+        """Return what a line counts for: a row per account that it names; nothing for what is no use of anybody's."""
+        decoded = decode_line(line, self._line)
+        if isinstance(decoded, Reject):
+            return msgspec.structs.replace(decoded, id=None)
+        event, properties = decoded[0].event, decoded[0].properties
+        try:
+            day = self._calendar.day_of_event(properties.time)
+        except RejectedError as error:
+            return Reject(raw=line, reason=error.message)
+        if day not in wanted or event in self._ignored:
+            return []
+        subject, accounts = text_of(properties.distinct_id), texts_of(getattr(properties, "group", None))
+        if accounts:
+            return [Row(day, subject or account, event, account) for account in accounts]
+        return [] if not subject or subject.startswith(ANONYMOUS) else [Row(day, subject, event, "")]
+
+    def _day_of_bad(self, line: bytes) -> str | None:
+        match = _TIME.search(line)
+        try:
+            return self._calendar.day_of_event(int(match[1])) if match else None
+        except RejectedError:
+            return None
+
+    def _generation(self, day: date, tally: Tally, rejects: list[Reject], version: int) -> Iterator[Batch]:
+        """Yield one day in batches; the last one says so."""
+        replaces = Replace(record=Usage, field="day", start=day.isoformat(), end=(day + DAY).isoformat())
+        records: list[Usage] = []
+        for row, count in tally.of_day(day.isoformat()):
+            if len(records) == BATCH:
+                yield Batch(records=records, replaces=replaces, last=False)
+                records = []
+            records.append(_usage(row, count, version))
+        yield Batch(records=records, rejects=rejects, replaces=replaces)
+
+
+def _usage(row: Row, count: int, version: int) -> Usage:
+    return Usage.of(
+        subject=row.subject,
+        event=row.event,
+        day=row.day,
+        count=count,
+        version=version,
+        account_ref=row.account or None,
+        person_ref=None if row.subject == row.account else row.subject,
+    )
+
+
+def _cursor(place: Place) -> dict[str, object]:
+    found: dict[str, object] = msgspec.to_builtins(place)
+    return found
