@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from wellkept.errors import RetryableError, StoreError
-from wellkept.store import Store, Tx, engine, open_store
+from wellkept.store import Store, Tx, engine, open_store, sqlite
 
 
 def put(key: str, value: str = "x") -> Callable[[Tx], int]:
@@ -408,8 +408,8 @@ def log_size(store: Store) -> int:
 
 def test_the_log_is_emptied_when_readers_let_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 500_000
-    monkeypatch.setattr(engine, "WAL_LIMIT", limit)
-    store._trim_at = limit
+    monkeypatch.setattr(sqlite, "WAL_LIMIT", limit)
+    store._database._trim_at = limit
     with store.read():
         for number in range(20):
             store.write_now(put(f"k{number}", "x" * 100_000))

@@ -15,8 +15,8 @@ import pytest
 
 from wellkept.errors import RetryableError, StoreError
 from wellkept.store import migrate, open_store
-from wellkept.store.connection import connect, use_wal
 from wellkept.store.migrate import MIGRATIONS, prepare, revisions
+from wellkept.store.sqlite import connect, use_wal
 
 NEXT = """
 from alembic import op

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wellkept.clock import Clock, SystemClock
 from wellkept.errors import StoreError
-from wellkept.store.connection import connect, translate
+from wellkept.store.sqlite import connect, translate
 
 if TYPE_CHECKING:
     from wellkept.store.engine import Store, Tx

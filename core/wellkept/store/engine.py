@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,7 +12,8 @@ from typing import Any, TypeVar
 
 from wellkept.clock import Clock, SystemClock
 from wellkept.errors import RetryableError, StoreError
-from wellkept.store.connection import BUSY_SECONDS, Reader, Tx, connect, empty_log, log_size, translate, use_wal
+from wellkept.store.connection import Reader, Tx
+from wellkept.store.database import BUSY_SECONDS, Connection, Database
 
 __all__ = ["Reader", "Store", "Tx", "open_store"]
 
@@ -21,8 +21,8 @@ T = TypeVar("T")
 GROUP_LIMIT = 32
 """Jobs committed together at most; a waiting process gets its turn between groups."""
 
-WAL_LIMIT = 64 * 1024 * 1024
-"""Bytes of the write-ahead log above which the writer insists on emptying it, instead of leaving that to chance."""
+LOST_LIMIT = 3
+"""How often a group is tried whose connection is lost every time: perhaps its own work is what breaks it."""
 
 
 class _Job:
@@ -63,25 +63,28 @@ class Store:
     wait as there are senders.
 
     Args:
-        path: The database file.
+        database: Where it is.
         clock: Where the time comes from.
-        busy_seconds: How long to wait for another process that holds the store.
+
+    Attributes:
+        label: What it is called in messages.
+        path: The file, None where the store is no file.
+        clock: Where the time comes from.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, busy_seconds: float = BUSY_SECONDS) -> None:
-        self.path = path
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.label = database.label
+        self.path = database.path
         self.clock = clock
-        self._busy_seconds = busy_seconds
+        self._database = database
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[Connection] = []
         self._closed = False
-        self._full_sync = False
-        self._trim_at = WAL_LIMIT
         try:
-            self._writer = self._connect_writer()
-        except sqlite3.Error as error:
-            raise self._translate(error) from error
+            self._writer = database.connect(readonly=False)
+        except database.errors as error:
+            raise database.translate(error) from error
         self._thread = threading.Thread(target=self._write_loop, name="wellkept-writer", daemon=True)
         self._thread.start()
 
@@ -92,7 +95,8 @@ class Store:
         """Open a snapshot: everything read inside belongs to one instant, and sees only what was committed.
 
         Raises:
-            StoreError: The store is closed, or its file cannot be read.
+            StoreError: The store is closed, or cannot be read.
+            RetryableError: The database cannot be reached.
         """
         try:
             with self._snapshot() as connection:
@@ -101,19 +105,13 @@ class Store:
                     yield reader
                 finally:
                     reader.end()
-        except sqlite3.Error as error:
-            raise self._translate(error) from error
+        except self._database.errors as error:
+            raise self._database.translate(error) from error
 
     @contextmanager
-    def _snapshot(self) -> Iterator[sqlite3.Connection]:
-        with self._changed:
-            if self._closed:
-                raise self._closed_error()
-            connection = self._idle.pop() if self._idle else None
-        connection = connection or connect(self.path, readonly=True, busy_seconds=self._busy_seconds)
+    def _snapshot(self) -> Iterator[Connection]:
+        connection = self._begin_snapshot()
         try:
-            connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # BEGIN alone takes no snapshot
             yield connection
             connection.execute("ROLLBACK")
         except BaseException:
@@ -124,6 +122,23 @@ class Store:
                 self._idle.append(connection)
                 return
         connection.close()
+
+    def _begin_snapshot(self) -> Connection:
+        """Begin a snapshot on an idle connection, or on a new one; idle ones may have been lost without anybody noticing."""
+        while True:
+            with self._changed:
+                if self._closed:
+                    raise self._closed_error()
+                idle = self._idle.pop() if self._idle else None
+            connection = idle or self._database.connect(readonly=True)
+            try:
+                self._database.snapshot(connection)
+            except BaseException as error:
+                connection.close()
+                if idle is None or not self._database.lost(error):
+                    raise
+            else:
+                return connection
 
     # --- writing ---
 
@@ -136,11 +151,12 @@ class Store:
         Args:
             job: Gets a `Tx`. Must be quick, must not wait for anything, and must have no effect beyond its transaction:
                 when the commit of a group of jobs fails as a whole, each is run again on its own.
-            durable: Return only when the commit is on disk (``synchronous=FULL``): for claims before a call outside.
+            durable: Return only when the commit is on disk: for claims before a call outside.
 
         Raises:
             StoreError: The disk is full, the file is broken, or the store is closed. Nothing of the job was committed.
-            RetryableError: Another process kept the database locked for too long. Nothing of the job was committed.
+            RetryableError: Another process kept the database locked for too long, or it cannot be reached. Nothing of the job
+                was committed.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -165,30 +181,25 @@ class Store:
         return result
 
     def compact(self) -> bool:
-        """Rewrite the file without anything that was deleted, and empty the write-ahead log; blocks.
+        """Rewrite the database without anything that was deleted; blocks.
 
         Needs free space of about twice the store's size for the while. To be called after an erasure: deleted rows leave
-        their bytes in the file otherwise.
+        their bytes otherwise.
 
         Returns:
-            Whether the log could be emptied. If not, somebody still reads an older state, and it may hold deleted bytes
-            until the next call.
+            Whether all is gone. If not, somebody still reads an older state, and deleted bytes may be there until the next
+            call.
 
         Raises:
             StoreError: The disk is full.
             RetryableError: Another process kept the database locked for too long.
         """
-
-        def job(connection: sqlite3.Connection) -> bool:
-            connection.execute("VACUUM")
-            return empty_log(connection, self._busy_seconds)
-
-        return bool(self._send_and_wait(job, durable=True, outside=True))
+        return bool(self._send_and_wait(self._database.compact, durable=True, outside=True))
 
     def close(self) -> None:
         """Finish what was sent, then close all connections. Snapshots still open are closed by those who read them."""
         if threading.current_thread() is self._thread:
-            raise StoreError(f"{self.path}: a job cannot close the store")
+            raise StoreError(f"{self.label}: a job cannot close the store")
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -207,7 +218,7 @@ class Store:
 
     def _send_and_wait(self, run: Callable[[Any], Any], *, durable: bool, outside: bool) -> Any:
         if threading.current_thread() is self._thread:
-            raise StoreError(f"{self.path}: a job cannot wait for another job", guidance="do both in one job")
+            raise StoreError(f"{self.label}: a job cannot wait for another job", guidance="do both in one job")
         ready = threading.Event()
         box: list[Any] = [None, None]
 
@@ -222,17 +233,9 @@ class Store:
         return box[0]
 
     def _closed_error(self) -> StoreError:
-        return StoreError(f"{self.path}: the store is closed")
+        return StoreError(f"{self.label}: the store is closed")
 
     # --- the writer thread ---
-
-    def _connect_writer(self) -> sqlite3.Connection:
-        connection = connect(self.path, busy_seconds=self._busy_seconds)
-        use_wal(connection)
-        connection.execute("PRAGMA cache_size=-16384")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
-        connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
-        return connection
 
     def _write_loop(self) -> None:
         while group := self._next_group():
@@ -240,8 +243,8 @@ class Store:
                 self._work_off(group)
             except BaseException as error:  # noqa: BLE001 - the thread must outlive anything, or every sender waits for ever
                 for job in group:
-                    job.tell(None, StoreError(f"{self.path}: the writer failed: {type(error).__name__}"))
-                self._reconnect()
+                    job.tell(None, StoreError(f"{self.label}: the writer failed: {type(error).__name__}"))
+                self._renew()
 
     def _next_group(self) -> list[_Job]:
         """Wait for work; an empty list means that the store is closed and everything is done."""
@@ -255,33 +258,50 @@ class Store:
                     break
             return group
 
-    def _work_off(self, group: list[_Job]) -> None:
+    def _work_off(self, group: list[_Job], tries: int = LOST_LIMIT) -> None:
         if group[0].outside:
             self._run_outside(group[0])
             return
         try:
-            self._set_sync(full=any(job.durable for job in group))
-            self._writer.execute("BEGIN IMMEDIATE")
-        except sqlite3.Error as error:
-            failure = self._translate(error)
+            self._begin(durable=any(job.durable for job in group))
+        except self._database.errors as error:
+            failure = self._database.translate(error)
             for job in group:
                 job.tell(None, failure)
-            if not isinstance(failure, RetryableError):
-                self._reconnect()
             return
         try:
             outcomes = self._run(group)
         except _TransactionLostError as lost:
+            if self._database.lost(lost.__cause__ or lost):
+                self._renew()
+                if tries > 1:
+                    self._work_off(group, tries - 1)
+                    return
             self._roll_back()
             if len(group) == 1:
-                group[0].tell(None, self._translate(lost.__cause__ or lost))
+                group[0].tell(None, self._database.translate(lost.__cause__ or lost))
                 return
             for job in group:  # one that is too large for the disk must not take the others with it
                 self._work_off([job])
             return
         for done, result, reason in outcomes:
             done.tell(result, reason)
-        self._trim_log()
+        with suppress(*self._database.errors):  # what is committed is committed
+            self._database.tidy(self._writer)
+
+    def _begin(self, *, durable: bool) -> None:
+        """Begin a transaction; on a new connection where the old one turns out to be gone, for nothing was done on it yet."""
+        try:
+            self._database.begin(self._writer, durable=durable)
+        except self._database.errors as error:
+            if not self._database.lost(error):
+                self._roll_back()
+                if not isinstance(self._database.translate(error), RetryableError):
+                    self._renew()
+                raise
+            self._writer.close()
+            self._writer = self._database.reconnect()
+            self._database.begin(self._writer, durable=durable)
 
     def _run(self, group: list[_Job]) -> list[tuple[_Job, Any, BaseException | None]]:
         """Run jobs in the open transaction, each in a savepoint, so that one that fails takes no other with it; commit."""
@@ -294,8 +314,8 @@ class Store:
                     self._writer.execute("ROLLBACK TO job")
                 self._writer.execute("RELEASE job")
                 outcomes.append((job, result, failure))
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
+            self._database.commit(self._writer)
+        except self._database.errors as error:
             raise _TransactionLostError from error
         return outcomes
 
@@ -313,43 +333,31 @@ class Store:
             tx.end()
         if not self._writer.in_transaction:
             raise _TransactionLostError from failure
-        return result, None if failure is None else self._translate(failure)
+        return result, None if failure is None else self._database.translate(failure)
 
     def _run_outside(self, job: _Job) -> None:
         """Run a job that manages its own transactions."""
         try:
-            self._set_sync(full=True)
             result = job.run(self._writer)
-        except sqlite3.Error as error:
+        except self._database.errors as error:
+            if self._database.lost(error):
+                self._renew()
             self._roll_back()
-            job.tell(None, self._translate(error))
+            job.tell(None, self._database.translate(error))
         else:
             job.tell(result, None)
 
-    def _set_sync(self, *, full: bool) -> None:
-        if full != self._full_sync:
-            self._writer.execute(f"PRAGMA synchronous={'FULL' if full else 'NORMAL'}")
-            self._full_sync = full
-
     def _roll_back(self) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+        with suppress(*self._database.errors):  # a connection that is broken has rolled back already
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
 
-    def _trim_log(self) -> None:
-        """Empty the log when readers that overlap all the time have kept it from starting over."""
-        size = log_size(self.path)
-        if size >= self._trim_at:
-            self._trim_at = WAL_LIMIT if empty_log(self._writer, self._busy_seconds) else size + WAL_LIMIT
-
-    def _reconnect(self) -> None:
-        with suppress(sqlite3.Error):
+    def _renew(self) -> None:
+        """Replace the connection. One that cannot be made is tried again by the next group, which then fails."""
+        with suppress(*self._database.errors):
             self._writer.close()
-        with suppress(sqlite3.Error):  # a connection that cannot be made is tried again by the next group, which then fails
-            self._writer = self._connect_writer()
-            self._full_sync = False
-
-    def _translate(self, error: BaseException) -> BaseException:
-        return translate(error, self.path, self._busy_seconds)
+        with suppress(*self._database.errors):
+            self._writer = self._database.reconnect()
 
 
 def open_store(path: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:
@@ -368,10 +376,11 @@ def open_store(path: Path | str, clock: Clock | None = None, *, busy_seconds: fl
         RetryableError: Another process kept the store locked for too long.
     """
     from wellkept.store import backup, migrate
+    from wellkept.store.sqlite import SqliteDatabase
 
     path = Path(path)
     migrate.prepare(path, busy_seconds=busy_seconds)
-    store = Store(path, clock or SystemClock(), busy_seconds=busy_seconds)
+    store = Store(SqliteDatabase(path, busy_seconds=busy_seconds), clock or SystemClock())
     try:
         backup.recognise(store)
     except BaseException:

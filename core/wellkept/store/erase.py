@@ -97,7 +97,7 @@ def erase(store: Store, who: str, *, keyed_hash: KeyedHash) -> ErasureReport:
     """
     now = store.clock.now()
     report = store.write_now(lambda tx: _erase(tx, who, keyed_hash, now), durable=True)
-    return replace(report, compacted=store.compact(), copies=tuple(backup.copies(store.path)))
+    return replace(report, compacted=store.compact(), copies=tuple(backup.copies(store.path)) if store.path else ())
 
 
 def _erase(tx: Tx, who: str, keyed_hash: KeyedHash, now: int) -> ErasureReport:

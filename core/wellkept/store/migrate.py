@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from wellkept.errors import StoreError
 from wellkept.store import backup
-from wellkept.store.connection import BUSY_SECONDS, connect, translate, use_wal
+from wellkept.store.database import BUSY_SECONDS
+from wellkept.store.sqlite import connect, translate, use_wal
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wellkept.store.accounts import canonical
-from wellkept.store.connection import Params, Reader, Tx
+from wellkept.store.connection import Reader, Tx
+from wellkept.store.database import Params
 
 _OLD = "SELECT a.id FROM accounts a WHERE a.state IN ('merged', 'split')"
 
