@@ -10,7 +10,7 @@ from typing import Protocol
 
 from wellkept.clock import Clock
 from wellkept.records import Json
-from wellkept.testing.world import World
+from wellkept.testing.world import SYSTEMS, Company, Sighting, System, World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,14 @@ class Setting:
     def world(self) -> World:
         """The one market that all simulations made for this setting know."""
         return World(accounts=self.accounts, seed=self.seed, now=self.clock.now())
+
+    def stage(self, system: System) -> list[Company]:
+        """Return the customers to whom something may happen at a kind of system, in the order of the market.
+
+        No customer is on two stages, so that what happens at one vendor does not undo what happens at another.
+        """
+        place = SYSTEMS.index(system)
+        return [company for at, company in enumerate(self.world.companies) if at % len(SYSTEMS) == place]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +74,13 @@ class Simulation(Protocol):
 
     def start(self) -> Mapping[str, Json]:
         """Start serving, and return the keys of ``[plugins.NAME]`` that lead there."""
+        ...
+
+    def records(self) -> Mapping[str, Sighting]:
+        """Return what is behind each account record, by the vendor's id: the truth that links are held against.
+
+        Records that came later, and those of a vendor who knows no accounts, are not in it.
+        """
         ...
 
     def unfold(self) -> Sequence[Happening]:

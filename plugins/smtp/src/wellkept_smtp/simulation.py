@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing.mail import MailSink
 from wellkept.testing.simulation import Happening, Receipt
+from wellkept.testing.world import Sighting
 
 
 class SmtpSimulation:
@@ -20,6 +21,10 @@ class SmtpSimulation:
         """Start the server."""
         self._sink.start()
         return {"host": "127.0.0.1", "port": self._sink.port, "tls": "none"}
+
+    def records(self) -> Mapping[str, Sighting]:
+        """A mail server knows no accounts."""
+        return {}
 
     def unfold(self) -> Sequence[Happening]:
         """Nothing happens at a mail server."""

@@ -8,11 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing import Server
 from wellkept.testing.simulation import Happening, Receipt, Setting
+from wellkept.testing.world import Sighting
 from wellkept_stripe.simulator import StripeSimulator
 
 SHARE = 0.03
 """Of the customers, how many something happens to; at least `FEWEST`, at most `MOST`."""
 FEWEST, MOST = 4, 15
+
+FATES = frozenset({"thriving", "steady", "failing", "new"})
+"""Who is not in trouble elsewhere already, so that what happens here shows."""
 
 PREFIX = "metadata["
 
@@ -22,7 +26,7 @@ class StripeSimulation:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._simulator = StripeSimulator(accounts=setting.accounts, clock=setting.clock, seed=setting.seed)
+        self._simulator = StripeSimulator(world=setting.world, clock=setting.clock, seed=setting.seed)
         self._server = Server(self._simulator)
         self._seen = 0
 
@@ -33,6 +37,10 @@ class StripeSimulation:
         key.touch(mode=0o600)
         key.write_text(self._simulator.key, encoding="utf-8")
         return {"api_key": f"file:{key.name}", "api_base": self._server.url}
+
+    def records(self) -> Mapping[str, Sighting]:
+        """Return what is behind the customers."""
+        return self._simulator.sightings
 
     def unfold(self) -> Sequence[Happening]:
         """Let payments fail, customers want to leave, seats go, and those who owed money pay."""
@@ -73,11 +81,11 @@ class StripeSimulation:
         self._server.close()
 
     def _subscriptions(self, status: str) -> list[Mapping[str, str]]:
-        """Return subscriptions of customers who have no other one."""
+        """Return subscriptions of customers on this stage who are otherwise as well as theirs says."""
+        stage = {company.key for company in self._setting.stage("billing") if company.fate in FATES}
+        ours = {id_ for id_, sighting in self._simulator.sightings.items() if sighting.main and sighting.company.key in stage}
         with self._simulator.lock:
-            every = self._simulator.state.all("subscription")
-            owners = [sub["customer"] for sub in every]
-            return [sub for sub in every if sub["status"] == status and owners.count(sub["customer"]) == 1]
+            return [sub for sub in self._simulator.state.all("subscription", status=status) if sub["customer"] in ours]
 
 
 def _pairs(params: Mapping[str, Json]) -> list[str]:

@@ -91,6 +91,7 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
 
     Attributes:
         key: A secret key for the mode of the world.
+        sightings: What is behind the customers of the start, by id.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class StripeSimulator(Simulator, Scenarios, Webhooks):
         self._requests = 0
         self.key = self.add_key(f"sk_{'live' if livemode else 'test'}_{digest[15:39]}")
         world = world or World(accounts=accounts, seed=seed, now=self.clock.now())
-        build(self.state, self.billing, sightings=world.seen_by("billing"), seed=seed, months=months)
+        self.sightings = build(self.state, self.billing, sightings=world.seen_by("billing"), seed=seed, months=months)
 
     @property
     def account(self) -> Obj:

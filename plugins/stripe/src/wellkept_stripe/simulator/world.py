@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from wellkept.testing.world import PLANS, Fate, Sighting
+from wellkept.testing.world import PLANS, Company, Fate, Sighting
 from wellkept_stripe.simulator import objects
 from wellkept_stripe.simulator.billing import Billing, later
 from wellkept_stripe.simulator.payment_objects import payment_method
@@ -32,8 +32,10 @@ STATES: Mapping[Fate, Sequence[tuple[str, int]]] = {
 """What has become of a customer's subscription, and its weight: billing learns late of many a fate."""
 
 
-def build(state: State, billing: Billing, *, sightings: Sequence[Sighting], seed: int, months: int) -> None:
+def build(state: State, billing: Billing, *, sightings: Sequence[Sighting], seed: int, months: int) -> Mapping[str, Sighting]:
     """Fill an empty account with customers and their past. Nothing of it makes events.
+
+    Returns the sightings by the customers' ids.
 
     Args:
         state: The account.
@@ -42,12 +44,13 @@ def build(state: State, billing: Billing, *, sightings: Sequence[Sighting], seed
         seed: Decides everything else.
         months: How long histories are at most.
     """
-    if sightings:
-        state.quiet = True
-        try:
-            _Writer(state, billing, seed, months).write(sightings)
-        finally:
-            state.quiet, state.at = False, None
+    if not sightings:
+        return {}
+    state.quiet = True
+    try:
+        return _Writer(state, billing, seed, months).write(sightings)
+    finally:
+        state.quiet, state.at = False, None
 
 
 class _Writer:
@@ -60,12 +63,14 @@ class _Writer:
         self.now = state.now
         self.prices: dict[tuple[str, str, str], Obj] = {}
 
-    def write(self, sightings: Sequence[Sighting]) -> None:
+    def write(self, sightings: Sequence[Sighting]) -> Mapping[str, Sighting]:
         self.state.at = self.now - (self.months + 48) * MONTH
         self._catalogue()
+        made = {}
         for sighting in sightings:
             self.draw = random.Random(f"stripe/{self.seed}/{sighting.ref}")  # noqa: S311
-            self._customer(sighting)
+            made[self._customer(sighting)] = sighting
+        return made
 
     def _catalogue(self) -> None:
         """Make products and prices; a year costs ten months."""
@@ -85,21 +90,27 @@ class _Writer:
         welcome = {"percent_off": 50.0, "duration": "repeating", "duration_in_months": 3}
         state.add("coupon", objects.coupon(state, "WELCOME", name="Welcome", **welcome))
 
-    def _customer(self, sighting: Sighting) -> None:
-        state, draw, company = self.state, self.draw, sighting.company
+    def _customer(self, sighting: Sighting) -> str:
+        """Make a customer with all that belongs to one, and return the id."""
+        state, draw = self.state, self.draw
         status = self._status(sighting)
         state.at = min(sighting.created_at // 1000, self.now)
         customer = state.add("customer", _identity(state, sighting))
         brand = draw.choice(("visa", "mastercard", "amex"))
         method = state.add("payment_method", payment_method(state, brand, customer=customer["id"]))
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method["id"]}
-        if status == "none":
-            return
+        if status != "none":
+            self._contract(sighting.company, customer, method, status)
+        return str(customer["id"])
+
+    def _contract(self, company: Company, customer: Obj, method: Obj, status: str) -> None:
+        """Make the subscription and its past."""
+        state, draw = self.state, self.draw
         if status == "incomplete":
-            state.at = max(state.at, self.now - draw.randrange(1, 20) * 3600)
+            state.at = max(state.now, self.now - draw.randrange(1, 20) * 3600)
         price = self.prices[company.plan, company.currency, company.interval]
         item = {"price": price["id"], "quantity": company.seats}
-        trial_end = max(state.at + 14 * DAY, self.now + draw.randrange(1, 12) * DAY) if status == "trialing" else None
+        trial_end = max(state.now + 14 * DAY, self.now + draw.randrange(1, 12) * DAY) if status == "trialing" else None
         sub = self.billing.subscribe(customer, [item], quiet=True, trial_end=trial_end)
         if draw.random() < 0.08:
             discount = state.add("discount", objects.discount(state, "LOYAL10", subscription=sub["id"]))
