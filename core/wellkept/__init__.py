@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         TicketTag,
     )
     from wellkept.events import Event
-    from wellkept.frame import Column, Frame, Gap, Measure, Row, Unit, Value
+    from wellkept.frame import Column, Formula, Frame, Gap, Measure, Row, Unit, Value
     from wellkept.hookspecs import API, hookimpl
     from wellkept.policy import Decider, Fact, Facts, Machine, Policy, Step, Verdict
     from wellkept.routes import Route
@@ -88,6 +88,7 @@ __all__ = [
     "Facts",
     "FetchingSource",
     "Finding",
+    "Formula",
     "Frame",
     "Gap",
     "Hint",
@@ -167,7 +168,7 @@ _HOME = {
         "TicketTag",
     ),
     "wellkept.events": ("Event",),
-    "wellkept.frame": ("Column", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
+    "wellkept.frame": ("Column", "Formula", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
     "wellkept.hookspecs": ("API", "hookimpl"),
     "wellkept.policy": ("Decider", "Fact", "Facts", "Machine", "Policy", "Step", "Verdict"),
     "wellkept.routes": ("Route",),

@@ -17,49 +17,90 @@ Gap = Literal["none", "stale", "anomaly", "unmatched", "no_rate", "filtered"]
 """Why a cell is None: no such data, data too old, volume not credible, no vendor record linked, no exchange rate, or
 left out by config. A count over no rows is 0, not None, as soon as a feeding stream has been read completely."""
 
+Aggregate = Literal["count", "distinct", "sum", "min", "max", "avg", "median", "p90", "latest", "any", "slope"]
+"""What a measure makes of the rows that count; see `Measure`."""
+
 Unit = Literal["count", "money", "days", "minutes", "ratio", "points", "date", "text", "flag"]
 
 
-class Measure(msgspec.Struct, frozen=True, kw_only=True):
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Measure` and `Formula` have in common, a column of the frame."""
+
+    name: str
+    doc: str
+    unit: Unit = "count"
+    leaks: bool = False
+
+
+class Measure(Declared, frozen=True, kw_only=True):
     """A declared column of the frame. Core compiles all measures over one record type into one grouped scan.
 
     Attributes:
         name: The column, such as ``open_invoices``.
         record: The record type it is computed from.
-        aggregate: ``count`` rows, ``distinct`` values of `field`, ``sum``, ``min``, ``max`` or ``avg`` of it, ``latest``
-            value of it by `time`, ``any`` (is there a row), ``slope`` (change of the daily sum over the window, per day).
+        aggregate: ``count`` rows, ``distinct`` values of `field`, ``sum``, ``min``, ``max`` or ``avg`` of it, ``median`` (of
+            an even number of values the mean of the two in the middle), ``p90`` (the smallest value that at least 90 of
+            100 do not exceed), ``latest`` value of it by `time`, ``any`` (is there a row), ``slope`` (change of the daily
+            sum over the window, per day).
         field: The field aggregated; not for ``count`` and ``any``.
         time: The instant or day field that places a row in time; needed with `window` and ``latest``.
-        window: Days before and up to the as-of date; None counts all of the past.
+        window: Days before and up to the as-of date; None counts all of the past. Over a *day* field, days on which all
+            accounts together were far quieter than usual (an outage, a public holiday) do not count: the same weekday
+            further back takes their place, so that nobody seems to use less. The age of such a field skips them too.
         offset: Days that the window is moved into the past, for a baseline.
+        ago: Take each row as it was so many days ago, by the history of its type; a row whose history does not reach so far
+            counts as it was first known. Give a `time` and the same `offset` to leave out rows that began later.
+        per: A field: of all rows with one value of it only the latest by `time` counts (the last answer of each person).
+            Rows without a value count each on its own.
         where: A filter over the record's fields: ``"status == 'open' and attempt_count > 0"``. The same small language
             as a policy's `when`, see `wellkept.expressions`; ``as_of`` is the end of the as-of day, epoch ms.
+        having: A further filter, over the rows that `per` has chosen.
         unit: How a reader should take the figure. ``money`` makes one column per currency (``mrr_usd``) and one in the
             reporting currency (``mrr``); the record needs a `currency` field.
         doc: One sentence, shown in explanations and documentation.
         streams: Names of the streams (``"stripe.invoices"``) that feed it; empty means every stream that yields `record`.
+        leaks: It tells the outcome itself (a cancellation is set, a wish to leave was said): a rule should use it, and a model
+            that learns who leaves must not see it.
     """
 
-    name: str
     record: type[Record]
-    aggregate: Literal["count", "distinct", "sum", "min", "max", "avg", "latest", "any", "slope"]
-    doc: str
+    aggregate: Aggregate
     field: str | None = None
     time: str | None = None
     window: int | None = None
     offset: int = 0
+    ago: int = 0
+    per: str | None = None
     where: str | None = None
-    unit: Unit = "count"
+    having: str | None = None
     streams: tuple[str, ...] = ()
 
 
+class Formula(Declared, frozen=True, kw_only=True):
+    """A column computed from other columns of the same account: ``"events_28d / events_before_28d"``.
+
+    It is unknown while a column in it is, and for the same reason; what is divided by zero is unknown as well.
+
+    Attributes:
+        name: The column.
+        value: An expression over measures, and over formulas that were declared before; see `wellkept.expressions`.
+        doc: One sentence, shown in explanations and documentation.
+        unit: How a reader should take the figure; not ``money``, ``text`` or ``date``.
+        leaks: As for `Measure`.
+    """
+
+    value: str
+    unit: Unit = "ratio"
+
+
 class Column(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a column beside its cells; `currency` is set for money alone."""
+    """What is known of a column beside its cells; `currency` is set for money alone, `leaks` as for `Measure`."""
 
     name: str
     unit: Unit
     doc: str
     currency: str | None = None
+    leaks: bool = False
 
 
 class Row(Mapping[str, Value]):

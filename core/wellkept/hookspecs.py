@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wellkept.action import Action
     from wellkept.context import Context, PluginInfo
     from wellkept.events import Event
-    from wellkept.frame import Measure
+    from wellkept.frame import Formula, Measure
     from wellkept.policy import Decider
     from wellkept.records import Record
     from wellkept.routes import Route
@@ -63,7 +63,7 @@ class Hooks:
         """Return actions, one per capability."""
 
     @hookspec
-    def measures(self, ctx: Context[Any]) -> Sequence[Measure]:  # type: ignore[empty-body]
+    def measures(self, ctx: Context[Any]) -> Sequence[Measure | Formula]:  # type: ignore[empty-body]
         """Return columns of the frame. A column of the same name from two plugins is an error that names both."""
 
     @hookspec

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wellkept.action import Action
     from wellkept.config import InstanceTable
     from wellkept.context import Context, PluginInfo
-    from wellkept.frame import Measure
+    from wellkept.frame import Formula, Measure
     from wellkept.plugins import Plugins
     from wellkept.policy import Decider
     from wellkept.records import Record
@@ -155,7 +155,7 @@ class Instance:
         return found
 
     @cached_property
-    def measures(self) -> Sequence[Measure]:
+    def measures(self) -> Sequence[Measure | Formula]:
         """The columns that it declares."""
         return self._collect("measures")
 

@@ -18,6 +18,7 @@ from wellkept import redact
 from wellkept.clock import Clock, SystemClock
 from wellkept.context import Context
 from wellkept.errors import ConfigError, StoreError
+from wellkept.frame import Declared, Measure
 from wellkept.instance import Instance
 from wellkept.plugins import Plugins, load_plugins
 from wellkept.plugins.guard import guard
@@ -35,7 +36,7 @@ from wellkept.trust import InstallationKey, KeySigner, key_is_known, open_key, r
 if TYPE_CHECKING:
     from wellkept.config import Config, InstanceTable
     from wellkept.events import Event
-    from wellkept.frame import Measure
+    from wellkept.frame import Formula
     from wellkept.http import Http
     from wellkept.policy import Decider
     from wellkept.scorer import Scorer
@@ -179,23 +180,21 @@ class Runtime:
         return self._unique("policy", ((instance, item) for instance in self.instances.values() for item in instance.deciders))
 
     @cached_property
-    def measures(self) -> Mapping[str, Measure]:
+    def measures(self) -> Mapping[str, Measure | Formula]:
         """All declared columns by name.
 
         Instances of one plugin declare the same columns: those that differ in their streams alone are one. A column of two
         plugins is a problem that names both; the first listed counts.
         """
-        found: dict[str, tuple[Instance, Measure]] = {}
+        found: dict[str, tuple[Instance, Measure | Formula]] = {}
         for instance in self.instances.values():
             for measure in instance.measures:
                 owner, known = found.setdefault(measure.name, (instance, measure))
                 if known is measure or measure == known:
                     continue
-                if owner.plugin == instance.plugin and msgspec.structs.replace(measure, streams=known.streams) == known:
-                    streams = (
-                        tuple(dict.fromkeys((*known.streams, *measure.streams))) if known.streams and measure.streams else ()
-                    )
-                    found[measure.name] = owner, msgspec.structs.replace(known, streams=streams)
+                one = _combined(known, measure) if owner.plugin == instance.plugin else None
+                if one is not None:
+                    found[measure.name] = owner, one
                 else:
                     instance.report(f"the column {measure.name!r} is declared by {_who(owner)} and by {_who(instance)}")
         return {name: measure for name, (_, measure) in found.items()}
@@ -330,6 +329,16 @@ def _accept_type(kind: type[Record], plugin: str, types: Mapping[str, type[Recor
     if not name.startswith(f"{plugin}."):
         raise ConfigError(f"the record type {name!r} should be called '{plugin}.something'")
     RecordTables([kind])
+
+
+def _combined(known: Declared, other: Declared) -> Measure | None:
+    """Return two measures as one that is fed by the streams of both; None when they differ in more than that."""
+    if not (isinstance(known, Measure) and isinstance(other, Measure)):
+        return None
+    if msgspec.structs.replace(other, streams=known.streams) != known:
+        return None
+    streams = tuple(dict.fromkeys((*known.streams, *other.streams))) if known.streams and other.streams else ()
+    return msgspec.structs.replace(known, streams=streams)
 
 
 def _who(instance: Instance) -> str:

@@ -20,10 +20,11 @@ from wellkept.pipeline.days import day_of
 from wellkept.pipeline.decide import DecideReport, decide
 from wellkept.pipeline.deliver import deliver
 from wellkept.pipeline.estimate import StreamEstimate, estimate
-from wellkept.pipeline.frame_plan import Feed, Plan
+from wellkept.pipeline.frame_plan import Plan
 from wellkept.pipeline.letters import retry
 from wellkept.pipeline.measure import MeasureReport, compute, frame, measure
 from wellkept.pipeline.outgoing import DeliverReport
+from wellkept.pipeline.parts import Feed
 from wellkept.pipeline.recheck import feeds
 from wellkept.pipeline.resolve import ResolveReport, resolve
 from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
@@ -241,10 +242,12 @@ class Steps:
             reporting_currency=settings.wellkept.reporting_currency,
             where=settings.accounts.where,
             stale_after_hours=settings.freshness.stale_after_hours,
+            lull_below=settings.freshness.anomaly_drop,
+            lull_min_rows=settings.freshness.anomaly_min_rows,
             report=lambda owner, error: runtime.instances[owner].report(error.message, error.guidance),
         )
         for by, name in self._columns_used():
-            if plan.split(name)[0] is not None:  # a score's columns come later; what does not exist at all is told by its user
+            if plan.column(name) is not None:  # a score's columns come later; what does not exist at all is told by its user
                 plan.require([name], by=by)
         return plan
 
@@ -360,7 +363,7 @@ class Steps:
             live={name: instance.head.live for name, instance in runtime.instances.items()},
             deciders={f"{instance}/{decider.name}": decider for instance, decider in self.deciders},
             row=self.row,
-            feeds=feeds([part.measure for part in self.plan.parts.values()], [scorer for _, scorer in self.scorers]),
+            feeds=feeds(self.plan.records_of, [scorer for _, scorer in self.scorers]),
             sources=self.sources,
             general=settings.wellkept,
             messages=settings.messages,

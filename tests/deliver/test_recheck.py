@@ -8,8 +8,10 @@ import pytest
 from wellkept import Machine, Measure, Outcome, Step, Verdict
 from wellkept.effects import MessageSend
 from wellkept.errors import CredentialsError, FatalError, RetryableError, WellkeptError
+from wellkept.pipeline.frame_plan import Plan
 from wellkept.pipeline.recheck import MOST, LiveFacts, feeds, is_final
 from wellkept.records import (
+    CANONICAL,
     Account,
     Invoice,
     PaymentAttempt,
@@ -21,6 +23,7 @@ from wellkept.records import (
     Usage,
 )
 from wellkept.source import Batch
+from wellkept.store.records import RecordTables
 
 
 @pytest.mark.parametrize("plan", ["mail", "pay"])
@@ -261,7 +264,8 @@ def test_what_feeds_a_column() -> None:
         Measure(name="mrr", record=Subscription, aggregate="sum", field="mrr", unit="money", doc="."),
         Measure(name="tickets", record=Ticket, aggregate="count", doc="."),
     ]
-    of = feeds(measures, [Health()])
+    plan = Plan([("books", measure) for measure in measures], tables=RecordTables(CANONICAL), feeds={})
+    of = feeds(plan.records_of, [Health()])
     assert set(of("open")) == {Invoice}
     assert set(of("mrr")) == set(of("mrr_usd")) == {Subscription}
     assert set(of("health")) == set(of("health_band")) == set(of("health_coverage")) == {Invoice, Subscription}

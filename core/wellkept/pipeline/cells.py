@@ -13,7 +13,9 @@ from wellkept.money import EXPONENTS, exponent, round_half_even
 from wellkept.pipeline import figures, freshness
 from wellkept.pipeline.compile import Compiler, Figure, Scan
 from wellkept.pipeline.figures import ANOMALY, NO_RATE, Unknown
-from wellkept.pipeline.frame_plan import Part, Plan
+from wellkept.pipeline.frame_plan import Plan
+from wellkept.pipeline.lulls import Lulls
+from wellkept.pipeline.parts import Part
 from wellkept.store.accounts import canonical
 from wellkept.store.connection import Reader
 from wellkept.store.frames import FrameRow, StreamState
@@ -56,16 +58,20 @@ class Cells:
         as_of: The day at whose end the figures hold.
         streams: Which streams may be believed.
         rates: Exchange rates.
+        lulls: Days that do not count.
         past: It is a past day: records count as they were known at its end.
     """
 
-    def __init__(self, plan: Plan, as_of: date, streams: Mapping[str, StreamState], rates: Rates, *, past: bool) -> None:
+    def __init__(
+        self, plan: Plan, as_of: date, streams: Mapping[str, StreamState], rates: Rates, lulls: Lulls, *, past: bool
+    ) -> None:
         self._plan = plan
         self._as_of = as_of
         self._streams = streams
         self._rates = rates
         self._past = past
-        self._scans = Compiler(plan, as_of, past=past).scans()
+        self._lulls = lulls
+        self._scans = Compiler(plan, as_of, lulls, past=past).scans()
         self._wide: list[Scan] = []
         self._reasons: dict[frozenset[str], dict[str, Gap | None]] = {}
         self._factors: dict[str, Fraction | None] = {}
@@ -95,6 +101,8 @@ class Cells:
         sheet = _Sheet(accounts, reasons, [{} for _ in accounts], [{} for _ in accounts])
         for scan, found in self._read_all(reader, driver):
             self._fill(scan, found, sheet)
+        for cells, gaps in zip(sheet.cells, sheet.gaps, strict=True):
+            _compute(self._plan, cells, gaps)
         for account, cells, gaps in zip(accounts, sheet.cells, sheet.gaps, strict=True):
             yield FrameRow(account=account, cells=cells, gaps=gaps)
 
@@ -107,7 +115,7 @@ class Cells:
         except sqlite3.OperationalError as error:
             if "overflow" not in str(error):
                 raise
-        self._wide = self._wide or Compiler(self._plan, self._as_of, past=self._past, wide=True).scans()
+        self._wide = self._wide or Compiler(self._plan, self._as_of, self._lulls, past=self._past, wide=True).scans()
         return [(scan, self._read(reader, driver, scan)) for scan in self._wide]
 
     def _read(self, reader: Reader, driver: Driver, scan: Scan) -> dict[str, Any]:
@@ -188,6 +196,26 @@ class Cells:
         return self._factors[currency]
 
 
+_GRAVEST: Sequence[Gap] = ("anomaly", "stale", "no_rate", "unmatched")
+"""Why a formula is unknown, where its columns are for several reasons; without any of these there are no data."""
+
+
+def _compute(plan: Plan, cells: dict[str, Value], gaps: dict[str, Gap]) -> None:
+    """Put the figures of all formulas in an account's row."""
+    for name, computed in plan.formulas.items():
+        names = computed.value.names
+        value = figures.believed(computed.value.evaluate({other: cells.get(other) for other in names}))
+        if type(value) is Unknown:
+            gaps[name] = value.gap
+        elif value is not None:
+            cells[name] = value
+        else:
+            reasons = {gaps.get(other, "none") for other in names}
+            gap = next((reason for reason in _GRAVEST if reason in reasons), None)
+            if gap is not None:
+                gaps[name] = gap
+
+
 def _values(figure: Figure, rows: Sequence[Any]) -> list[Any]:
     """Return a measure's figures, from the aggregates of each account."""
     finish = figure.finish
@@ -249,8 +277,9 @@ def zero(part: Part) -> Value:
 def build(plan: Plan, as_of: date, rows: Iterable[FrameRow]) -> Frame:
     """Return a frame of rows that come in ascending order of accounts."""
     accounts: list[str] = []
-    cells: dict[str, list[Value]] = {name: [] for name in plan.parts}
-    gaps: dict[str, dict[int, Gap]] = {name: {} for name in plan.parts}
+    plain = (*plan.parts, *plan.formulas)
+    cells: dict[str, list[Value]] = {name: [] for name in plain}
+    gaps: dict[str, dict[int, Gap]] = {name: {} for name in plain}
     amounts: dict[str, dict[int, Value]] = {}
     for index, row in enumerate(rows):
         accounts.append(row.account)
@@ -262,7 +291,7 @@ def build(plan: Plan, as_of: date, rows: Iterable[FrameRow]) -> Frame:
         for name in row.cells.keys() - cells.keys():
             amounts.setdefault(name, {})[index] = row.cells[name]
     columns = plan.columns_for(name.rpartition("_")[2] for name in amounts if plan.split(name)[1])
-    for name in columns.keys() - plan.parts.keys():
+    for name in columns.keys() - set(plain):
         part, _ = plan.split(name)
         assert part is not None  # noqa: S101 - narrows: the columns were made from the parts
         cells[name], gaps[name] = _of_currency(part, amounts.get(name, {}), cells[part.name], gaps[part.name])

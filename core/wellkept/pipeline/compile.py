@@ -2,8 +2,9 @@
 
 The scan starts from the accounts that are wanted, goes over their links to their rows, and groups by account; an index that
 holds all columns of a scan makes it one pass over a part of that index. Measures of money group by currency as well, and the
-other measures of the type ride along. Two things stand apart, because they cannot be put together from groups: ``latest``, and
-``distinct`` beside money.
+other measures of the type ride along. What cannot be put together from groups stands apart: ``latest`` and the first or last
+day of all are small look-ups per account; quantiles, ``per`` and ``ago`` choose their rows first; ``distinct`` beside money has
+a scan of its own.
 
 The SQL is common to SQLite and PostgreSQL. Dates and instants stand in it as literals that core made; whatever a person or a
 plugin wrote is a parameter.
@@ -17,11 +18,14 @@ from datetime import date, timedelta
 from typing import Any
 from zlib import crc32
 
+from wellkept.expressions import Expression
 from wellkept.pipeline import figures
-from wellkept.pipeline.days import DAY, end_of, start_of, window
+from wellkept.pipeline.days import DAY, end_of, start_of
 from wellkept.pipeline.fields import Field, json_value
 from wellkept.pipeline.figures import Finish, Merge
-from wellkept.pipeline.frame_plan import Part, Plan
+from wellkept.pipeline.frame_plan import Plan
+from wellkept.pipeline.lulls import Lulls, Span, span
+from wellkept.pipeline.parts import QUANTILES, Part
 from wellkept.records import Account, Person, Record
 from wellkept.store.columns import quoted
 
@@ -55,7 +59,7 @@ class Scan:
     """One statement.
 
     Attributes:
-        known: For a past day, a further table behind ``d``: the rows as they were known then.
+        known: A further table behind ``d``: the rows as they were known on a past day, or as they were some days ago.
         select: ``SELECT`` up to the end, over the accounts of ``d``.
         params: The parameters behind those of ``d``.
         figures: The measures in it.
@@ -77,13 +81,15 @@ class Compiler:
     Args:
         plan: The plan.
         as_of: The day at whose end the figures hold.
+        lulls: Days that do not count, by record type.
         past: Take the rows as they were known at the end of that day, instead of the newest.
         wide: Add up in two halves, for figures whose sum does not fit an integer of the database.
     """
 
-    def __init__(self, plan: Plan, as_of: date, *, past: bool, wide: bool = False) -> None:
+    def __init__(self, plan: Plan, as_of: date, lulls: Lulls, *, past: bool, wide: bool = False) -> None:
         self.plan = plan
         self.as_of = as_of
+        self.lulls = lulls
         self.end = end_of(as_of, plan.zone)
         self.past = past
         self.wide = wide
@@ -93,36 +99,116 @@ class Compiler:
         found: list[Scan] = []
         for record in dict.fromkeys(part.measure.record for part in self.plan.parts.values()):
             parts = [part for part in self.plan.parts.values() if part.measure.record is record]
-            grouped = [part for part in parts if part.measure.aggregate != "latest"]
-            by_currency = any(part.money for part in grouped)
-            alone = [part for part in grouped if by_currency and part.measure.aggregate == "distinct"]
-            together = [part for part in grouped if part not in alone]
-            if together:
-                found.append(self._grouped(record, together, by_currency=by_currency))
-            if alone:
-                found.append(self._grouped(record, alone, by_currency=False))
-            latest = [part for part in parts if part.measure.aggregate == "latest"]
-            if latest:
-                found.append(self._latest(record, latest))
+            time = None if self.past else _index_time(parts)
+            ways: dict[Any, list[Part]] = {}
+            for part in parts:
+                ways.setdefault(_way(part, time), []).append(part)
+            for way, members in ways.items():
+                found += self._scans(record, way, members)
         return found
 
     # --- statements ---
 
-    def _grouped(self, record: type[Record], parts: Sequence[Part], *, by_currency: bool) -> Scan:
+    def _scans(self, record: type[Record], way: tuple[Any, ...], parts: Sequence[Part]) -> list[Scan]:
+        match way[0]:
+            case "latest":
+                return [self._latest(record, parts)]
+            case "edge":
+                return [self._edges(record, parts)]
+            case "ranked":
+                return [self._quantile(record, parts[0])]
+            case "per":
+                return [self._chosen(record, parts)]
+        ago = way[1]
+        by_currency = any(part.money for part in parts)
+        alone = [part for part in parts if by_currency and part.measure.aggregate == "distinct"]
+        together = [part for part in parts if part not in alone]
+        found = [self._grouped(record, together, ago, by_currency=by_currency)] if together else []
+        return found + ([self._grouped(record, alone, ago, by_currency=False)] if alone else [])
+
+    def _grouped(self, record: type[Record], parts: Sequence[Part], ago: int, *, by_currency: bool) -> Scan:
         bounds, until = self._bounds(parts)
         slots: dict[Slot, int] = {}
         found = []
         for part in parts:
-            own, finish = self._slots(part, until)
+            own, finish = self._slots(part, *self._condition(part, until=until))
             found.append(Figure(part, tuple(slots.setdefault(slot, len(slots)) for slot in own), finish))
         keys = 'd.account, r."currency"' if by_currency else "d.account"
-        source, known, source_params = self._source(record)
-        select = (
-            f"SELECT {keys}, {', '.join(slot.sql for slot in slots)} FROM d CROSS JOIN links l CROSS JOIN {source} r"  # noqa: S608
-            f" WHERE {self._join(record)}{bounds} GROUP BY {keys}"
-        )
+        if ago:
+            known, source_params = self._back(record, parts, ago), ()
+            rows = "FROM d CROSS JOIN known r WHERE r.account = d.account AND r.deleted = 0"
+        else:
+            source, known, source_params = self._source(record)
+            rows = f"FROM d CROSS JOIN links l CROSS JOIN {source} r WHERE {self._join(record)}"
+        select = f"SELECT {keys}, {', '.join(slot.sql for slot in slots)} {rows}{bounds} GROUP BY {keys}"
         params = source_params + tuple(param for slot in slots for param in slot.params)
         return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots), by_currency)
+
+    def _back(self, record: type[Record], parts: Sequence[Part], ago: int) -> str:
+        """Return a further table: the rows of ``d`` as they were some days ago."""
+        table = self.plan.tables.table(record)
+        owned = f"FROM d CROSS JOIN links l CROSS JOIN {table} r WHERE {self._join(record, past=False)}"
+        then = end_of(self.as_of - timedelta(days=ago), self.plan.zone) - 1
+        columns = sorted(_used(self.plan, record, parts))
+        return f", known AS MATERIALIZED ({self.plan.tables.back(record, columns, owned, then=then, known_at=self.end - 1)})"
+
+    def _chosen(self, record: type[Record], parts: Sequence[Part]) -> Scan:
+        """Return a statement over rows of which only the latest counts for each value of a field."""
+        first = parts[0]
+        assert first.per is not None  # noqa: S101 - narrows: that is why they are here
+        assert first.time is not None  # noqa: S101 - narrows: checked by the plan
+        source, known, source_params = self._source(record)
+        condition, own = self._condition(first)
+        slots: dict[Slot, int] = {}
+        found = []
+        for part in parts:
+            text, values = ("", []) if part.having is None else self._filter(part.having)
+            slot, finish = self._slots(part, text, tuple(values))
+            found.append(Figure(part, tuple(slots.setdefault(item, len(slots)) for item in slot), finish))
+        per = first.per.sql()
+        columns = ", ".join(f"r.{quoted(name)}" for name in sorted(_used(self.plan, record, parts)))
+        select = (
+            f"SELECT account, {', '.join(slot.sql for slot in slots)} FROM (SELECT d.account AS account, {columns},"  # noqa: S608
+            f" ROW_NUMBER() OVER (PARTITION BY d.account, r.instance, {per}, CASE WHEN {per} IS NULL THEN r.id END"
+            f" ORDER BY {first.time.sql()} DESC, r.version DESC, r.id) AS place"
+            f" FROM d CROSS JOIN links l CROSS JOIN {source} r WHERE {self._join(record)} AND {condition or '1 = 1'}) AS r"
+            " WHERE r.place = 1 GROUP BY account"
+        )
+        params = (*source_params, *(param for slot in slots for param in slot.params), *own)
+        return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots), by_currency=False)
+
+    def _quantile(self, record: type[Record], part: Part) -> Scan:
+        """Return a statement that puts an account's values in order and picks one, or the two in the middle."""
+        assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+        source, known, source_params = self._source(record)
+        value = f"CAST({part.field.sql()} AS DOUBLE PRECISION)" if self.wide else part.field.sql()
+        condition, own = self._condition(part)
+        place = "(size + 1) / 2 AND (size + 2) / 2" if part.measure.aggregate == "median" else "(size * 9 + 9) / 10 AND size"
+        picked = "COUNT(value), SUM(value)" if part.measure.aggregate == "median" else "1, MIN(value)"
+        select = (
+            f"SELECT account, {picked} FROM (SELECT d.account AS account, {value} AS value,"  # noqa: S608 - names from the type
+            f" ROW_NUMBER() OVER (PARTITION BY d.account ORDER BY {value}) AS place,"
+            " COUNT(*) OVER (PARTITION BY d.account) AS size"
+            f" FROM d CROSS JOIN links l CROSS JOIN {source} r WHERE {self._join(record)}"
+            f" AND {value} IS NOT NULL AND {condition or '1 = 1'}"
+            f") AS ranked WHERE place BETWEEN {place} GROUP BY account"
+        )
+        figure = Figure(part, (0, 1), figures.average)
+        return Scan(known, select, (*source_params, *own), (figure,), ("add", "add"), by_currency=False)
+
+    def _edges(self, record: type[Record], parts: Sequence[Part]) -> Scan:
+        """Return a statement with a look-up at the end of the index, so that no row in between is read."""
+        columns: list[str] = []
+        found: list[Figure] = []
+        for part in parts:
+            assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+            value, (name, order) = part.field.sql(), ("MIN", "ASC") if part.measure.aggregate == "min" else ("MAX", "DESC")
+            found.append(Figure(part, (len(columns),), self._one(part)))
+            columns.append(
+                f"(SELECT {name}((SELECT {value} FROM {self.plan.tables.table(record)} r WHERE {self._join(record)}"  # noqa: S608
+                f" AND {value} IS NOT NULL ORDER BY {value} {order} LIMIT 1)) FROM links l WHERE l.account = d.account)"
+            )
+        return Scan("", f"SELECT d.account, {', '.join(columns)} FROM d", (), tuple(found), (), by_currency=False)  # noqa: S608
 
     def _latest(self, record: type[Record], parts: Sequence[Part]) -> Scan:
         """Return a statement with a small ordered look-up per measure and account; of two at one time the newer version."""
@@ -154,12 +240,12 @@ class Compiler:
         known, params = self.plan.tables.as_of(record, self.end - 1)
         return "known", f", known AS MATERIALIZED (SELECT x.*, {_both(record) or 'NULL'} AS belongs_to FROM {known} x)", params  # noqa: S608
 
-    def _join(self, record: type[Record]) -> str:
+    def _join(self, record: type[Record], *, past: bool | None = None) -> str:
         """Return how rows ``r`` of a type belong to links ``l`` of the account of ``d``; deleted rows do not."""
         if record in {Account, Person}:
             match = f"l.type = '{record.type}' AND r.id = l.record_id"
         elif both := _both(record):
-            match = f"{'r.belongs_to' if self.past else both} = l.type || ':' || l.record_id"
+            match = f"{'r.belongs_to' if (self.past if past is None else past) else both} = l.type || ':' || l.record_id"
         else:
             kind = "account" if "account_ref" in record.__struct_fields__ else "person"
             match = f"l.type = '{kind}' AND r.{kind}_ref = l.record_id"
@@ -177,9 +263,10 @@ class Compiler:
         if time is None or any(part.time != time for part in parts):
             return "", None
         spans = [self._span(part) for part in parts]
-        first = [day for day, _ in spans if day is not None]
-        last = max(day for _, day in spans)
-        return f" AND {self._between(time, min(first) if len(first) == len(parts) else None, last)}", last
+        first = [each.earliest for each in spans if each.earliest is not None]
+        last = max(each.last for each in spans)
+        everything = Span(min(first) if len(first) == len(parts) else None, last)
+        return f" AND {self._between(time, everything)}", last
 
     @staticmethod
     def _of_instance(part: Part) -> tuple[list[str], list[Any]]:
@@ -189,15 +276,18 @@ class Compiler:
         """Return which rows count; `until`: the statement itself lets none through that is later."""
         texts, params = self._of_instance(part)
         if part.time is not None:
-            first, last = self._span(part)
-            if first is not None or last != until:
-                texts.append(self._between(part.time, first, None if last == until else last))
+            days = self._span(part)
+            if days.first is not None or days.last != until:
+                texts.append(self._between(part.time, days, until=until))
         if part.where is not None:
-            columns = {name: self._name(name, kind) for name, kind in part.where.kinds.items()}
-            text, own = part.where.to_sql(columns)
-            texts.append(f"({text})")
+            text, own = self._filter(part.where)
+            texts.append(text)
             params += own
         return " AND ".join(texts), tuple(params)
+
+    def _filter(self, where: Expression) -> tuple[str, list[Any]]:
+        text, params = where.to_sql({name: self._name(name, kind) for name, kind in where.kinds.items()})
+        return f"({text})", params
 
     def _name(self, name: str, kind: str) -> str:
         if name == "as_of":
@@ -208,23 +298,34 @@ class Compiler:
             return json_value('r."extra"', name.removeprefix("extra."), {"text": "text", "flag": "bool"}.get(kind, "float"))
         return f"r.{quoted(name)}"
 
-    def _span(self, part: Part) -> tuple[date | None, date]:
-        return window(self.as_of, part.measure.window, part.measure.offset)
+    def _span(self, part: Part) -> Span:
+        measure = part.measure
+        steady = part.time is None or part.time.sort != "day" or measure.aggregate == "slope"
+        lulls = frozenset() if steady else self.lulls.get(measure.record.type, frozenset())
+        return span(self.as_of, measure.window, measure.offset, lulls)
 
-    def _between(self, time: Field, first: date | None, last: date | None) -> str:
-        """Return the condition that a row's time lies within two days of the configured zone, as far as they are given."""
+    def _between(self, time: Field, days: Span, *, until: date | None = None) -> str:
+        """Return the condition that a row's time lies in a window of the configured zone.
+
+        Args:
+            time: The field.
+            days: The window.
+            until: The last day that the statement itself lets through.
+        """
         name, zone, texts = time.sql(), self.plan.zone, []
-        if first is not None:
-            texts.append(f"{name} >= '{first}'" if time.sort == "day" else f"{name} >= {start_of(first, zone)}")
-        if last is not None:
-            texts.append(f"{name} <= '{last}'" if time.sort == "day" else f"{name} < {end_of(last, zone)}")
-        return " AND ".join(texts)
+        if days.first is not None:
+            texts.append(f"{name} >= '{days.first}'" if time.sort == "day" else f"{name} >= {start_of(days.first, zone)}")
+        if days.last != until:
+            texts.append(f"{name} <= '{days.last}'" if time.sort == "day" else f"{name} < {end_of(days.last, zone)}")
+        if not days.without:
+            return " AND ".join(texts)
+        without, more = (", ".join(f"'{day}'" for day in found) for found in (days.without, days.more))
+        return f"({' AND '.join(texts)} AND {name} NOT IN ({without}) OR {name} IN ({more}))"
 
     # --- aggregates ---
 
-    def _slots(self, part: Part, until: date | None) -> tuple[list[Slot], Finish]:
-        """Return the aggregates of a measure, and what makes the figure from them."""
-        condition, params = self._condition(part, until=until)
+    def _slots(self, part: Part, condition: str, params: tuple[Any, ...]) -> tuple[list[Slot], Finish]:
+        """Return the aggregates of a measure over the rows that fulfil a condition, and what makes the figure from them."""
         aggregate, field = part.measure.aggregate, part.field
         if field is None:
             counted = f"COUNT(CASE WHEN {condition} THEN 1 END)" if condition else "COUNT(*)"
@@ -257,7 +358,8 @@ class Compiler:
         assert part.field is not None  # noqa: S101 - narrows: checked by the plan
         unit, sort = part.measure.unit, part.field.sort
         if unit == "days" and sort in {"instant", "day"}:
-            return figures.age(self.as_of, self.plan.zone)
+            lulls = self.lulls.get(part.measure.record.type, frozenset()) if sort == "day" else frozenset()
+            return figures.age(self.as_of, self.plan.zone, lulls)
         if unit == "date" and sort == "day":
             return figures.instant_of_day
         return figures.flag if unit == "flag" else figures.plain
@@ -267,7 +369,7 @@ class Compiler:
 
         Between two changes of the clocks, or within a month of ISO days, places follow from arithmetic; the rest is a CASE.
         """
-        first, last = self._span(part)
+        first, last, *_ = self._span(part)
         assert first is not None  # noqa: S101 - narrows: a slope has a window
         assert part.time is not None  # noqa: S101 - likewise
         days = (last - first).days + 1
@@ -296,26 +398,56 @@ def _both(record: type[Record]) -> str | None:
     return "COALESCE('account:' || account_ref, 'person:' || person_ref)"
 
 
+def _index_time(parts: Sequence[Part]) -> str | None:
+    """Return the field that places the rows of all measures of a type in time, if it is one: it stands early in the index."""
+    times = {part.time.name for part in parts if part.time is not None}
+    return times.pop() if len(times) == 1 else None
+
+
+def _way(part: Part, time: str | None) -> tuple[Any, ...]:
+    """Return how a measure is read; those that are read the same way share a statement."""
+    measure = part.measure
+    if measure.aggregate == "latest":
+        return ("latest",)
+    if measure.aggregate in QUANTILES:
+        return "ranked", part.name
+    if measure.per is not None:
+        return "per", measure.per, measure.time, measure.window, measure.offset, measure.where, part.instance
+    edge = measure.aggregate in {"min", "max"} and not part.money and measure.record not in {Account, Person}
+    if edge and part.field is not None and part.field.name == time and part.time is None and not measure.where:
+        return ("edge",) if part.instance is None else ("grouped", measure.ago)
+    return "grouped", measure.ago
+
+
+def _used(plan: Plan, record: type[Record], parts: Sequence[Part]) -> set[str]:
+    """Return the columns of a type that the aggregates and filters of some measures read."""
+    used = {"deleted"} | ({"currency"} if any(part.money for part in parts) else set())
+    for part in parts:
+        used |= {field.name for field in (part.field, part.time, part.per) if field is not None}
+        used |= {name for filter_ in (part.where, part.having) if filter_ is not None for name in filter_.names}
+    return {name for name in (name.partition(".")[0] for name in used) if name in plan.tables.columns(record)}
+
+
 def indexes(plan: Plan) -> dict[str, str]:
     """Return the statements that make the indexes which the scans of a plan read, by name.
 
     Each begins with what a row belongs to, then the time if all measures share it, then all that the aggregates need, so that
-    the scan never touches the table. Small tables that are found by their key need none.
+    the scan never touches the table. SQLite takes an index that begins with an expression for such a one only if what the
+    expression is made of stands in it as well. Small tables that are found by their key need none.
     """
     found: dict[str, str] = {}
     for record in dict.fromkeys(part.measure.record for part in plan.parts.values()):
         if record in {Account, Person}:
             continue
-        parts = [part for part in plan.parts.values() if part.measure.record is record]
-        times = {part.time.name for part in parts if part.time is not None}
-        single = [quoted(name) for name in times] if len(times) == 1 else []
-        used = {"deleted"} | times | ({"currency"} if any(part.money for part in parts) else set())
-        used |= {part.field.name for part in parts if part.field is not None}
-        used |= {name for part in parts if part.where is not None for name in part.where.names}
-        rest = sorted(quoted(name) for name in used if name in plan.tables.columns(record) and quoted(name) not in single)
+        parts = [part for part in plan.parts.values() if part.measure.record is record and not part.measure.ago]
+        time = _index_time(parts)
+        single = [] if time is None else [quoted(time)]
+        both = _both(record)
+        used = _used(plan, record, parts) | ({"account_ref", "person_ref"} if both else set())
+        rest = sorted(quoted(name) for name in used if name != time)
         fields = record.__struct_fields__
         refs = [name for name in ("account_ref", "person_ref") if name in fields]
-        key = f"({both})" if (both := _both(record)) else refs[0]
+        key = f"({both})" if both else refs[0]
         table = plan.tables.table(record)
         columns = ", ".join(["instance", key, *single, *rest])
         name = f"measure_{table}_{crc32(columns.encode()):08x}"

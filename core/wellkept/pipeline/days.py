@@ -30,9 +30,3 @@ def start_of(day: date, zone: ZoneInfo) -> int:
 def end_of(day: date, zone: ZoneInfo) -> int:
     """Return the first instant after a local day, epoch ms."""
     return start_of(day + timedelta(days=1), zone)
-
-
-def window(as_of: date, days: int | None, offset: int) -> tuple[date | None, date]:
-    """Return the first and the last day of a window: `days` days that end `offset` days before `as_of`; None has no first."""
-    last = as_of - timedelta(days=offset)
-    return (None if days is None else last - timedelta(days=days - 1)), last

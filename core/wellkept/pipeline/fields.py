@@ -133,8 +133,10 @@ def checked_unit(measure: Measure, field: Field | None) -> Unit:
         if field is not None and field.sort == "list":
             raise ValueError(f"{measure.field!r} is a list, which has no distinct values")
         return unit
-    if aggregate in {"sum", "avg", "slope"} and field.sort not in {"int", "float"}:
+    if aggregate in {"sum", "avg", "slope", "median", "p90"} and field.sort not in {"int", "float"}:
         raise ValueError(f"{aggregate!r} needs numbers, and {measure.field!r} is {field.words}")
+    if unit == "money" and aggregate in {"median", "p90"}:
+        raise ValueError(f"{aggregate!r} of money of several currencies has no meaning")
     if unit == "money":
         if field.sort != "int" or field.custom:
             raise ValueError(f"money is an integer of minor units, and {measure.field!r} is {field.words}")

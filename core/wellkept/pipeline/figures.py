@@ -114,12 +114,18 @@ def slope(mean: float, spread: float) -> Finish:
     return finish
 
 
-def age(as_of: date, zone: ZoneInfo) -> Finish:
-    """Return what makes the days from an instant or an ISO day to the as-of day; negative for the future."""
+def age(as_of: date, zone: ZoneInfo, lulls: frozenset[date] = frozenset()) -> Finish:
+    """Return what makes the days from an instant or an ISO day to the as-of day; negative for the future.
+
+    Args:
+        as_of: The as-of day.
+        zone: Decides which day an instant belongs to.
+        lulls: Days that do not count.
+    """
 
     def finish(value: Any) -> int | None:
         day = _day_of_text(value) if isinstance(value, str) else _day_of_instant(value, zone)
-        return None if day is None else (as_of - day).days
+        return None if day is None else (as_of - day).days - sum(day < lull < as_of for lull in lulls)
 
     return finish
 

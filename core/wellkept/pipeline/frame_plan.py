@@ -7,7 +7,6 @@ reported with the name of who made it, before anything is computed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -17,10 +16,10 @@ import msgspec
 
 from wellkept.errors import ConfigError, StoreError
 from wellkept.expressions import Expression, ExpressionError, nearest, parse
-from wellkept.frame import Column, Measure
+from wellkept.frame import Column, Formula, Measure
 from wellkept.money import EXPONENTS
-from wellkept.pipeline.fields import Field, checked_unit, fields_of, find_field
-from wellkept.records import Account, Person, Record
+from wellkept.pipeline.parts import Computed, Feed, Part, check_formula, check_name, checked
+from wellkept.records import Account, Record
 
 if TYPE_CHECKING:
     from wellkept.settings import MappedField
@@ -51,78 +50,15 @@ BUILT_IN: tuple[Measure, ...] = (
 )
 """Columns of every frame. The account's name is not among them: it is personal, and found by the account's id."""
 
-ADDITIVE = frozenset({"count", "distinct", "sum", "any", "slope"})
-"""Aggregates that are zero, and not unknown, over no rows."""
-
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when the same plan would give other cells than before."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Feed:
-    """A stream that yields a record type.
-
-    Attributes:
-        instance: The plugin instance.
-        stream: The stream's name.
-        stale_after: When its data no longer count; None takes the configured default.
-        plugin: The plugin's name, by which a measure may name the stream as well: ``stripe.invoices`` of ``stripe-eu``.
-    """
-
-    instance: str
-    stream: str
-    stale_after: timedelta | None = None
-    plugin: str | None = None
-
-    @property
-    def names(self) -> set[str]:
-        """What a measure may call it."""
-        return {f"{self.instance}.{self.stream}", f"{self.plugin}.{self.stream}"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
-    """A checked measure.
-
-    Attributes:
-        owner: Who declared it.
-        measure: The declaration, with the unit that it really has.
-        field: What is aggregated.
-        time: What places a row in time.
-        where: The filter.
-        instance: Only rows of this instance count (a mapped custom field).
-        feeds: The streams that feed it.
-    """
-
-    owner: str
-    measure: Measure
-    field: Field | None
-    time: Field | None
-    where: Expression | None
-    instance: str | None
-    feeds: tuple[Feed, ...]
-
-    @property
-    def name(self) -> str:
-        """The column."""
-        return self.measure.name
-
-    @property
-    def money(self) -> bool:
-        """Whether there is a column per currency."""
-        return self.measure.unit == "money"
-
-    @property
-    def additive(self) -> bool:
-        """Whether no rows mean zero."""
-        return self.measure.aggregate in ADDITIVE
 
 
 class Plan:
     """All columns of the frame.
 
     Args:
-        measures: Declared measures with their owners (instances), in display order.
+        measures: Declared measures and formulas with their owners (instances), in display order.
         tables: The tables of the records.
         feeds: For each record type's name, the streams that yield it.
         mapped: Columns from custom fields: instance to column to its mapping.
@@ -130,11 +66,14 @@ class Plan:
         reporting_currency: ISO 4217 code.
         where: Who is a customer: an expression over the columns.
         stale_after_hours: For streams that do not say themselves.
+        lull_below: A day with less than this share of the usual rows is a lull; see `wellkept.pipeline.lulls`.
+        lull_min_rows: Where fewer rows are usual, no day is one.
         report: Is told whose measure is wrong and why; the measure is left out, so that one plugin's mistake does not stop the
             others. Without it the mistake is raised.
 
     Attributes:
         parts: The checked measures by column name.
+        formulas: The checked formulas by column name, in the order in which they can be computed.
         feeds: All streams that feed any column.
         names: The columns that an expression may name, for `wellkept.expressions.parse`.
         where: The parsed filter of accounts.
@@ -146,7 +85,7 @@ class Plan:
 
     def __init__(
         self,
-        measures: Iterable[tuple[str, Measure]],
+        measures: Iterable[tuple[str, Measure | Formula]],
         *,
         tables: RecordTables,
         feeds: Mapping[str, Sequence[Feed]],
@@ -155,6 +94,8 @@ class Plan:
         reporting_currency: str = "USD",
         where: str | None = None,
         stale_after_hours: float = 36,
+        lull_below: float = 0.5,
+        lull_min_rows: int = 50,
         report: Callable[[str, ConfigError], None] | None = None,
     ) -> None:
         self.tables = tables
@@ -163,20 +104,26 @@ class Plan:
         self.stale_after = timedelta(hours=stale_after_hours)
         if self.reporting not in EXPONENTS:
             raise ConfigError(f"{reporting_currency!r} is not an ISO 4217 currency", key="wellkept.reporting_currency")
+        self.lull_below, self.lull_min_rows = lull_below, lull_min_rows
         self.parts: dict[str, Part] = {}
+        self.formulas: dict[str, Computed] = {}
         self._currencies = {self.reporting}
-        declared: list[tuple[str, Measure | tuple[str, MappedField]]] = [(CORE, measure) for measure in BUILT_IN]
+        self.names = Names(self)
+        declared: list[tuple[str, Measure | Formula | tuple[str, MappedField]]] = [(CORE, measure) for measure in BUILT_IN]
         declared += measures
         declared += [(owner, item) for owner, columns in (mapped or {}).items() for item in columns.items()]
+        declared.sort(key=lambda pair: isinstance(pair[1], Formula))  # which may name any measure
         for owner, item in declared:
             try:
-                self._add(owner, item, feeds)
+                if isinstance(item, Formula):
+                    self._add_formula(owner, item)
+                else:
+                    self._add(owner, item, feeds)
             except ConfigError as error:
                 if report is None:
                     raise
                 report(owner, error)
         self.feeds = tuple(dict.fromkeys(feed for part in self.parts.values() for feed in part.feeds))
-        self.names = Names(self)
         self.where = self._where(where)
         self.digest = self._digest()
 
@@ -193,12 +140,22 @@ class Plan:
             columns[part.name] = self._column(part, None)
             if part.money:
                 columns.update((f"{part.name}_{code}", self._column(part, code)) for code in codes)
+        columns.update((name, _computed_column(computed.formula)) for name, computed in self.formulas.items())
         return columns
 
     def column(self, name: str) -> Column | None:
         """Return a column, also that of a currency which no account uses; None when there is none."""
+        if name in self.formulas:
+            return _computed_column(self.formulas[name].formula)
         part, currency = self.split(name)
         return None if part is None else self._column(part, currency)
+
+    def records_of(self, name: str) -> frozenset[type[Record]]:
+        """Return the record types that a column is computed from; none for an unknown column."""
+        if name in self.formulas:
+            return frozenset[type[Record]]().union(*(self.records_of(other) for other in self.formulas[name].value.names))
+        part, _ = self.split(name)
+        return frozenset() if part is None else frozenset({part.measure.record})
 
     def split(self, name: str) -> tuple[Part | None, str | None]:
         """Return the part behind a column's name, and the currency where the column is of one alone."""
@@ -219,8 +176,8 @@ class Plan:
             ConfigError: There is no such column; names the nearest one.
         """
         for name in sorted(names):
-            part, currency = self.split(name)
-            if part is None:
+            _, currency = self.split(name)
+            if self.column(name) is None:
                 raise ConfigError(f"{by}: there is no column {name!r}", guidance=nearest(name, list(self.columns)))
             if currency is not None:
                 self._currencies.add(currency)
@@ -228,12 +185,16 @@ class Plan:
     def _column(self, part: Part, currency: str | None) -> Column:
         doc = part.measure.doc
         if not part.money:
-            return Column(name=part.name, unit=part.measure.unit, doc=doc)
+            return Column(name=part.name, unit=part.measure.unit, doc=doc, leaks=part.measure.leaks)
         if currency is None:
             doc += f" All currencies, converted to {self.reporting.upper()}."
-            return Column(name=part.name, unit="money", doc=doc, currency=self.reporting)
+            return Column(name=part.name, unit="money", doc=doc, currency=self.reporting, leaks=part.measure.leaks)
         return Column(
-            name=f"{part.name}_{currency}", unit="money", doc=f"{doc} In {currency.upper()} alone.", currency=currency
+            name=f"{part.name}_{currency}",
+            unit="money",
+            doc=f"{doc} In {currency.upper()} alone.",
+            currency=currency,
+            leaks=part.measure.leaks,
         )
 
     # --- checks ---
@@ -241,14 +202,10 @@ class Plan:
     def _add(self, owner: str, item: Measure | tuple[str, MappedField], feeds: Mapping[str, Sequence[Feed]]) -> None:
         """Check one measure and take it in. A mapped custom field counts at its own instance alone."""
         measure = item if isinstance(item, Measure) else self._mapped(owner, *item)
-        known = self.parts.get(measure.name)
-        if known is not None:
-            raise ConfigError(
-                f"the column {measure.name!r} is declared by {known.owner} and by {owner}", guidance="rename one of them"
-            )
+        self._check_free(owner, measure.name)
         try:
             self.tables.shape(measure.record)
-            part = _checked(owner, measure, None if measure is item else owner, feeds)
+            part = checked(owner, measure, None if measure is item else owner, feeds)
         except ExpressionError as error:
             raise ConfigError(f"column {measure.name!r} of {owner}: where: {error.message}", guidance=error.guidance) from None
         except StoreError as error:
@@ -265,6 +222,25 @@ class Plan:
                         guidance="rename one of them",
                     )
         self.parts[part.name] = part
+
+    def _add_formula(self, owner: str, formula: Formula) -> None:
+        """Check one formula and take it in; whatever it names must be there already."""
+        self._check_free(owner, formula.name)
+        try:
+            check_name(formula.name)
+            value = parse(formula.value, names=self.names)
+            check_formula(formula, value)
+        except ExpressionError as error:
+            raise ConfigError(f"column {formula.name!r} of {owner}: {error.message}", guidance=error.guidance) from None
+        except ValueError as error:
+            raise ConfigError(f"column {formula.name!r} of {owner}: {error}") from None
+        self.require(value.names, by=f"column {formula.name!r} of {owner}")
+        self.formulas[formula.name] = Computed(owner=owner, formula=formula, value=value)
+
+    def _check_free(self, owner: str, name: str) -> None:
+        known = self.parts.get(name) or self.formulas.get(name)
+        if known is not None:
+            raise ConfigError(f"the column {name!r} is declared by {known.owner} and by {owner}", guidance="rename one of them")
 
     def _mapped(self, instance: str, name: str, mapping: MappedField) -> Measure:
         types = {type_.type: type_ for type_ in self.tables.types}
@@ -300,13 +276,20 @@ class Plan:
         parts = [
             [
                 part.measure.record.type,
-                {name: getattr(part.measure, name) for name in Measure.__struct_fields__ if name not in {"record", "doc"}},
+                {
+                    name: getattr(part.measure, name)
+                    for name in Measure.__struct_fields__
+                    if name not in {"record", "doc", "leaks"}
+                },
                 part.instance,
                 [[feed.instance, feed.stream, str(feed.stale_after)] for feed in part.feeds],
             ]
             for part in self.parts.values()
         ]
-        return sha256(msgspec.json.encode([parts, self.zone.key, self.reporting, str(self.stale_after), _FORMAT])).hexdigest()
+        formulas = [[name, computed.formula.value, computed.formula.unit] for name, computed in self.formulas.items()]
+        return sha256(
+            msgspec.json.encode([parts, formulas, self.zone.key, self.reporting, str(self.stale_after), _FORMAT])
+        ).hexdigest()
 
 
 class Names(Mapping[str, Column]):
@@ -328,57 +311,5 @@ class Names(Mapping[str, Column]):
         return len(self._plan.columns)
 
 
-def _checked(owner: str, measure: Measure, instance: str | None, feeds: Mapping[str, Sequence[Feed]]) -> Part:
-    """Check one measure. Raises `ValueError` with what is wrong."""
-    record = measure.record
-    if not measure.name.isidentifier() or measure.name != measure.name.lower():
-        raise ValueError("the name must consist of lower-case letters, digits and _")
-    fields = fields_of(record)
-    if record not in {Account, Person} and not {"account_ref", "person_ref"} & fields.keys():
-        raise ValueError(f"{record.type} has neither account_ref nor person_ref, so its rows belong to no account")
-    time = None if measure.time is None else find_field(record, measure.time, "date")
-    if time is not None and (time.custom or time.sort not in {"instant", "day", "int"}):
-        raise ValueError(f"{measure.time!r} is neither an instant nor a day of {record.type}")
-    _check_window(measure)
-    field = _aggregated(measure)
-    unit = checked_unit(measure, field)
-    names = {name: known.unit for name, known in fields.items()} | {"as_of": "date", "today": "text"}
-    return Part(
-        owner=owner,
-        measure=msgspec.structs.replace(measure, unit=unit),
-        field=field,
-        time=time,
-        where=None if measure.where is None else parse(measure.where, names=names, condition=True),
-        instance=instance,
-        feeds=tuple(
-            feed
-            for feed in feeds.get(record.type, ())
-            if instance in {None, feed.instance} and (not measure.streams or feed.names & {*measure.streams})
-        ),
-    )
-
-
-def _aggregated(measure: Measure) -> Field | None:
-    if measure.aggregate in {"count", "any"}:
-        if measure.field is not None:
-            raise ValueError(f"{measure.aggregate!r} has no use for the field {measure.field!r}")
-        return None
-    if measure.field is None:
-        raise ValueError(f"{measure.aggregate!r} needs a field")
-    return find_field(measure.record, measure.field, "scalar" if measure.aggregate == "distinct" else measure.unit)
-
-
-def _check_window(measure: Measure) -> None:
-    if measure.window is not None and measure.window < 1:
-        raise ValueError(f"a window of {measure.window} days has no day in it")
-    if measure.offset < 0:
-        raise ValueError("an offset into the future would look at what is not known yet")
-    if measure.time is None and (measure.window is not None or measure.offset or measure.aggregate == "latest"):
-        raise ValueError("`window`, `offset` and 'latest' need `time`")
-    if measure.aggregate == "slope" and (measure.window is None or measure.window < 2):
-        raise ValueError("'slope' needs a window of at least two days")
-
-
-def record_types(parts: Iterable[Part]) -> list[type[Record]]:
-    """Return the record types that some parts are computed from, each once."""
-    return list(dict.fromkeys(part.measure.record for part in parts))
+def _computed_column(formula: Formula) -> Column:
+    return Column(name=formula.name, unit=formula.unit, doc=formula.doc, leaks=formula.leaks)

@@ -11,7 +11,8 @@ from datetime import date
 
 from wellkept.frame import Gap
 from wellkept.pipeline.days import day_of, end_of
-from wellkept.pipeline.frame_plan import Feed, Part, Plan
+from wellkept.pipeline.frame_plan import Plan
+from wellkept.pipeline.parts import Feed, Part
 from wellkept.store.connection import Reader
 from wellkept.store.cursors import LIVE
 from wellkept.store.frames import StreamState

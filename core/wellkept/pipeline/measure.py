@@ -1,9 +1,9 @@
 """Measure: the step that computes the frame, one row per account, one column per measure, as of a day.
 
 A figure is a function of the store and the day. Rows are kept, and computed again when something that they depend on has
-changed: a record of the account, the day, the plan, an exchange rate, or whether a stream may be believed. All of that ends as
-a mark on the account, set in the transaction that notes the change, and taken off in the transaction that keeps the new row; a
-kill in between leaves the mark.
+changed: a record of the account, the day, the plan, an exchange rate, which days count, or whether a stream may be believed.
+All of that ends as a mark on the account, set in the transaction that notes the change, and taken off in the transaction that
+keeps the new row; a kill in between leaves the mark.
 
 Limits: for a past day records are taken as they were known then, but links to accounts as they are now.
 """
@@ -16,11 +16,12 @@ from datetime import date
 
 from wellkept.errors import StoreError
 from wellkept.frame import Frame
-from wellkept.pipeline import freshness
+from wellkept.pipeline import freshness, lulls
 from wellkept.pipeline.cells import CHUNK, Cells, Driver, build
 from wellkept.pipeline.compile import indexes
 from wellkept.pipeline.days import day_of
-from wellkept.pipeline.frame_plan import Feed, Plan
+from wellkept.pipeline.frame_plan import Plan
+from wellkept.pipeline.parts import Feed
 from wellkept.store import frames, rates
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.engine import Store
@@ -60,7 +61,7 @@ def measure(store: Store, plan: Plan, *, now: int, all: bool = False) -> Measure
     begun, complete = store.write_now(lambda tx: _begin(tx, plan, as_of, now, everything=all))
     with store.read() as reader:
         known = rates.load(reader)
-    cells = Cells(plan, as_of, begun.streams, known, past=False)
+    cells = Cells(plan, as_of, begun.streams, known, frames.lulls_of(begun), past=False)
     measured, after = 0, ""
     while (done := _measure_chunk(store, cells, after, as_of.isoformat(), now)) is not None:
         after, count = done
@@ -98,7 +99,7 @@ def compute(reader: Reader, plan: Plan, as_of: date, now: int, accounts: Sequenc
     if as_of > today:
         raise ValueError(f"{as_of} is in the future of {today}")
     streams = freshness.states(reader, plan, as_of, now)
-    cells = Cells(plan, as_of, streams, rates.load(reader), past=as_of < today)
+    cells = Cells(plan, as_of, streams, rates.load(reader), lulls.find(reader, plan, as_of), past=as_of < today)
     rows = cells.everything(reader) if accounts is None else cells.some(reader, accounts)
     return _filtered(plan, build(plan, as_of, rows))
 
@@ -128,9 +129,10 @@ def _begin(tx: Tx, plan: Plan, as_of: date, now: int, *, everything: bool) -> tu
         plan=plan.digest,
         rates=rates.stored_digest(tx),
         streams=freshness.states(tx, plan, as_of, now),
+        lulls={type_: sorted(day.isoformat() for day in days) for type_, days in lulls.find(tx, plan, as_of).items()},
     )
     old = frames.basis(tx)
-    complete = everything or old is None or (old.as_of, old.plan, old.rates) != (new.as_of, new.plan, new.rates)
+    complete = everything or old is None or _general(old) != _general(new)
     if complete or old is None:
         frames.mark_all(tx, now)
     else:
@@ -141,6 +143,11 @@ def _begin(tx: Tx, plan: Plan, as_of: date, now: int, *, everything: bool) -> tu
     if new != old:
         frames.set_basis(tx, new)
     return new, complete
+
+
+def _general(basis: Basis) -> tuple[object, ...]:
+    """Return what all rows depend on."""
+    return basis.as_of, basis.plan, basis.rates, basis.lulls
 
 
 def _filtered(plan: Plan, found: Frame) -> Frame:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from wellkept.clock import Clock
 from wellkept.effects import Effect
-from wellkept.frame import Measure, Row
+from wellkept.frame import Row
 from wellkept.pipeline.outgoing import OURS, Outgoing
 from wellkept.policy import Decider, Machine, Verdict
 from wellkept.records import (
@@ -68,24 +67,22 @@ class LiveFacts:
             return self._tables.get(reader, record, instance, id_)
 
 
-def feeds(measures: Iterable[Measure], scorers: Iterable[Scorer]) -> Callable[[str], Collection[type[Record]]]:
+def feeds(
+    records_of: Callable[[str], Collection[type[Record]]], scorers: Iterable[Scorer]
+) -> Callable[[str], Collection[type[Record]]]:
     """Return a function that says which record types a column of the frame is computed from.
 
     Args:
-        measures: All declared measures. One of unit ``money`` also feeds its columns per currency, ``mrr_usd``.
+        records_of: Says it of measures and formulas; see `Plan.records_of`.
         scorers: All scorers; a score is fed by what feeds the columns that it uses.
     """
-    plain = {measure.name: measure.record for measure in measures}
-    money = {measure.name for measure in measures if measure.unit == "money"}
     scores = {f"{scorer.name}{suffix}": scorer for scorer in scorers for suffix in SCORE_COLUMNS}
 
     def of(column: str, seen: frozenset[str] = frozenset()) -> Collection[type[Record]]:
-        if column in plain:
-            return {plain[column]}
-        if column in scores and column not in seen:
-            return {type_ for used in scores[column].uses for type_ in of(used, seen | {column})}
-        match = re.fullmatch(r"(.+)_[a-z]{3}", column)
-        return {plain[match[1]]} if match and match[1] in money else ()
+        known = records_of(column)
+        if known or column not in scores or column in seen:
+            return known
+        return {type_ for used in scores[column].uses for type_ in of(used, seen | {column})}
 
     return of
 

@@ -341,7 +341,7 @@ def _result_kind(hook: str) -> tuple[type, bool]:
         "scorers": (scorer.Scorer, False),
         "policies": (policy.Decider, False),
         "actions": (action.Action, False),
-        "measures": (frame.Measure, False),
+        "measures": (frame.Declared, False),
         "record_types": (records.Record, True),
         "routes": (routes.Route, False),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 
@@ -29,12 +30,14 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
         plan: Digest of the plan.
         rates: Digest of the exchange rates.
         streams: ``instance.stream`` to its state.
+        lulls: Record type to the days that do not count, ISO.
     """
 
     as_of: str
     plan: str
     rates: str
     streams: dict[str, StreamState]
+    lulls: dict[str, list[str]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +57,11 @@ def basis(reader: Reader) -> Basis | None:
     """Return what the kept rows were computed for; None before the first time."""
     text = reader.value("SELECT value FROM meta WHERE key = ?", (BASIS,))
     return None if text is None else msgspec.json.decode(text, type=Basis)
+
+
+def lulls_of(basis: Basis) -> dict[str, frozenset[date]]:
+    """Return the days that do not count, by record type."""
+    return {type_: frozenset(map(date.fromisoformat, days)) for type_, days in basis.lulls.items()}
 
 
 def set_basis(tx: Tx, new: Basis) -> None:

@@ -39,6 +39,40 @@ def as_of(shape: Shape[Any], at: int) -> tuple[str, tuple[int, ...]]:
     return f"({newest} UNION ALL SELECT {columns} FROM ({ranked}) AS ranked WHERE place = 1)", (at,) * 6  # noqa: S608
 
 
+def back(shape: Shape[Any], columns: Sequence[str], owned: str, *, then: int, known_at: int) -> str:
+    """Return SQL for some rows as they were at an instant, each by its own history: ``account`` and the columns.
+
+    Of the versions that were known at the second instant the newest counts that was true at the first; of a row whose history
+    begins later, its oldest version. Whose a row is follows from its newest version.
+
+    Args:
+        shape: The type.
+        columns: What to read; ``deleted`` among them says that the row was deleted.
+        owned: A FROM and WHERE that yields the wanted rows as ``r``, with their accounts in ``d``.
+        then: What was true at, epoch ms.
+        known_at: What was known at, epoch ms.
+    """
+    names = ", ".join(map(quoted, columns))
+    read = dict.fromkeys(("instance", "id", "version", "observed_at", "valid_from", *columns))
+    versions = f"SELECT d.account, {_of('r', read)} {owned} AND r.observed_at <= {known_at}"
+    if shape.past is not None:
+        versions += (
+            f" UNION ALL SELECT d.account, {_of('h', read)} {owned.replace(' WHERE ', f' CROSS JOIN {shape.past} h WHERE ', 1)}"
+            f" AND (r.valid_from > {then} OR r.observed_at > {known_at})"
+            f" AND h.instance = r.instance AND h.id = r.id AND h.observed_at <= {known_at}"
+        )
+    true = f"valid_from <= {then}"
+    order = f"CASE WHEN {true} THEN 1 ELSE 0 END DESC" + "".join(
+        f", CASE WHEN {true} THEN {clock} ELSE -{clock} END DESC" for clock in ("version", "observed_at")
+    )
+    place = f"ROW_NUMBER() OVER (PARTITION BY account, instance, id ORDER BY {order}) AS place"
+    return f"SELECT account, {names} FROM (SELECT v.*, {place} FROM ({versions}) AS v) AS ranked WHERE place = 1"  # noqa: S608
+
+
+def _of(alias: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.{quoted(name)}" for name in columns)
+
+
 def keep(tx: Tx, shape: Shape[Any], instance: str, ids: Iterable[str]) -> None:
     """Copy rows that are about to be superseded into the history; a type without history has none."""
     if shape.past is not None:

@@ -111,6 +111,10 @@ class RecordTables:
         """Return a subquery (text and parameters) for the rows of a type as known at an instant; see `history.as_of`."""
         return history.as_of(self.shape(type_), at)
 
+    def back(self, type_: type[Record], columns: Sequence[str], owned: str, *, then: int, known_at: int) -> str:
+        """Return SQL for some rows of a type as they were at an instant; see `history.back`."""
+        return history.back(self.shape(type_), columns, owned, then=then, known_at=known_at)
+
     def account_sql(self, type_: type[Record], alias: str) -> str:
         """Return an SQL expression for the canonical account of a row of a type's table; see `belonging`."""
         return belonging.account_sql(self.shape(type_), alias)

@@ -17,6 +17,9 @@ FULLS = 14
 DAYS = 35
 """Days that make up what is usual, so that five of each weekday are among them."""
 
+KEPT = 140
+"""Days that are remembered, so that lulls in a window of 28 days and in the 84 before it are known for what they are."""
+
 DAYS_NEEDED = 7
 """Days before anything counts as usual: each weekday once, since weekends are quiet."""
 
@@ -88,9 +91,15 @@ def usual_day(reader: Reader, instance: str, stream: str, kind: Kind, day: str) 
     return min(usual, float(median(same))) if same else usual
 
 
+def days(reader: Reader, instance: str, stream: str, kind: Kind) -> dict[date, int]:
+    """Return the volumes of all days that are remembered."""
+    rows = reader.rows(f"SELECT day, rows FROM volumes WHERE {_MATCH}", (instance, stream, kind))  # noqa: S608 - constants
+    return {date.fromisoformat(day): count for day, count in rows}
+
+
 def _trim(tx: Tx, instance: str, stream: str, kind: Kind, day: str) -> None:
     """Forget what is too old to be usual; full reads may be rare, so these are kept for two years."""
-    oldest = _before(day, 2 * 365 if kind == "full" else 3 * DAYS)
+    oldest = _before(day, 2 * 365 if kind == "full" else KEPT)
     tx.execute(f"DELETE FROM volumes WHERE {_MATCH} AND day < ?", (instance, stream, kind, oldest))  # noqa: S608 - constants
 
 
