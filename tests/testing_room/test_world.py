@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wellkept.testing.links import LinkReport, judge
 from wellkept.testing.world import FREE_MAIL, SYSTEMS, Seen, Sighting, System, World, knowable, living, shares
 from wellkept.testing.world.truth import our_id, registrable, tokens
 
@@ -169,7 +169,7 @@ def test_what_is_knowable_is_true_and_has_evidence(large: World) -> None:
     assert {seen.system for pair in fewer for seen in pair} == {"billing", "crm"}
 
 
-def linked(world: World, *, careful: bool) -> dict[Seen, Seen]:
+def linked(world: World, *, careful: bool) -> dict[Seen, str]:
     """Link as the rules of identity say, in their plainest form; without care every common domain and address counts."""
     records = living(world)
     head = {seen: seen for seen in records}
@@ -194,26 +194,44 @@ def linked(world: World, *, careful: bool) -> dict[Seen, Seen]:
                 if one != other and not (ids[one] and ids[other] and ids[one] != ids[other]):
                     head[other] = one
                     ids[one] |= ids[other]
-    return {seen: find(seen) for seen in records}
+    return {seen: "/".join(find(seen)) for seen in records}
 
 
-def judged(world: World, *, careful: bool) -> tuple[float, float]:
-    records, groups = living(world), defaultdict(list)
-    for seen, head in linked(world, careful=careful).items():
-        groups[head].append(seen)
-    pairs = {frozenset(pair) for group in groups.values() for pair in combinations(group, 2)}
-    right = sum(len({records[seen].company.key for seen in pair}) == 1 for pair in pairs)
-    asked = knowable(world)
-    return right / len(pairs), len(asked & pairs) / len(asked)
+def judged(world: World, *, careful: bool) -> LinkReport:
+    return judge(world, linked(world, careful=careful))
 
 
 def test_the_market_can_be_solved_with_care_and_only_with_care() -> None:
     """Else the figures of identity would say something about the market, and nothing about identity."""
     careful = [judged(market(400, seed), careful=True) for seed in range(5)]
     naive = [judged(market(400, seed), careful=False) for seed in range(5)]
-    assert sum(precision for precision, _ in careful) / 5 > 0.995
-    assert min(recall for _, recall in careful) > 0.97
-    assert sum(precision for precision, _ in naive) / 5 < 0.995
+    assert sum(report.precision for report in careful) / 5 > 0.995
+    assert min(report.recall for report in careful) > 0.97
+    assert sum(report.precision for report in naive) / 5 < 0.995
+    assert sum(report.wrong_merges for report in naive) > 2 * sum(report.wrong_merges for report in careful)
+
+
+def test_the_truth_is_judged_to_be_perfect_and_its_errors_are_counted(large: World) -> None:
+    truth = {seen: item.company.key for seen, item in living(large).items()}
+    perfect = judge(large, truth)
+    assert (perfect.precision, perfect.recall, perfect.precision_b3, perfect.wrong_merges) == (1, 1, 1, 0)
+    assert perfect.recall_b3 == 1
+    assert not perfect.missed
+    alone = judge(large, {seen: str(seen) for seen in truth})
+    assert (alone.precision, alone.recall, alone.wrong_per_thousand) == (1, 0, 0)
+    assert alone.recall_b3 < 0.5
+    first, second = (company.key for company in large.companies[:2])
+    merged = judge(large, {seen: first if company == second else company for seen, company in truth.items()})
+    assert merged.wrong_merges == 1
+    assert set(merged.wrong[first]) == {first, second}
+    assert merged.linked - merged.right == 16, "four records of each"
+    assert merged.wrong_per_thousand == 1000 / merged.accounts
+    assert merged.recall == 1
+    tests = [Seen("billing", item.ref) for item in large.seen_by("billing") if item.test]
+    together = judge(large, {**truth, **dict.fromkeys(tests, "ours")})
+    assert (together.linked, together.wrong_merges) == (perfect.linked, 0), "our own tests are no question"
+    among = judge(large, {**truth, tests[0]: first})
+    assert (among.wrong_merges, among.linked - among.right) == (1, 4)
 
 
 @pytest.mark.parametrize(
