@@ -10,7 +10,7 @@ from typing import Protocol
 
 from wellkept.clock import Clock
 from wellkept.records import Json
-from wellkept.testing.world import SYSTEMS, Company, Sighting, System, World
+from wellkept.testing.world import SYSTEMS, Company, Seen, System, World
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +63,12 @@ class Receipt:
     Attributes:
         subject: The vendor's id of the customer, or the recipient's address.
         text: What arrived, in a few words.
+        capability: What was asked of the vendor.
     """
 
     subject: str
     text: str
+    capability: str = "score.push"
 
 
 class Simulation(Protocol):
@@ -76,7 +78,7 @@ class Simulation(Protocol):
         """Start serving, and return the keys of ``[plugins.NAME]`` that lead there."""
         ...
 
-    def records(self) -> Mapping[str, Sighting]:
+    def records(self) -> Mapping[str, Seen]:
         """Return what is behind each account record, by the vendor's id: the truth that links are held against.
 
         Records that came later, and those of a vendor who knows no accounts, are not in it.

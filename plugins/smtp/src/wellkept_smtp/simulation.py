@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing.mail import MailSink
 from wellkept.testing.simulation import Happening, Receipt
-from wellkept.testing.world import Sighting
+from wellkept.testing.world import Seen
 
 
 class SmtpSimulation:
@@ -22,7 +22,7 @@ class SmtpSimulation:
         self._sink.start()
         return {"host": "127.0.0.1", "port": self._sink.port, "tls": "none"}
 
-    def records(self) -> Mapping[str, Sighting]:
+    def records(self) -> Mapping[str, Seen]:
         """A mail server knows no accounts."""
         return {}
 
@@ -33,7 +33,11 @@ class SmtpSimulation:
     def received(self) -> Sequence[Receipt]:
         """Return the mails by recipient."""
         new, self._seen = self._sink.mails[self._seen :], len(self._sink.mails)
-        return [Receipt(subject=address, text=str(mail.message["Subject"])) for mail in new for address in mail.recipients]
+        return [
+            Receipt(subject=address, text=str(mail.message["Subject"]), capability="message.send")
+            for mail in new
+            for address in mail.recipients
+        ]
 
     def close(self) -> None:
         """Stop the server."""

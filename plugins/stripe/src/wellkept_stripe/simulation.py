@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing import Server
 from wellkept.testing.simulation import Happening, Receipt, Setting
-from wellkept.testing.world import Sighting
+from wellkept.testing.world import Seen
 from wellkept_stripe.simulator import StripeSimulator
 
 SHARE = 0.03
@@ -38,9 +38,9 @@ class StripeSimulation:
         key.write_text(self._simulator.key, encoding="utf-8")
         return {"api_key": f"file:{key.name}", "api_base": self._server.url}
 
-    def records(self) -> Mapping[str, Sighting]:
+    def records(self) -> Mapping[str, Seen]:
         """Return what is behind the customers."""
-        return self._simulator.sightings
+        return {id_: Seen("billing", sighting.ref) for id_, sighting in self._simulator.sightings.items()}
 
     def unfold(self) -> Sequence[Happening]:
         """Let payments fail, customers want to leave, seats go, and those who owed money pay."""
