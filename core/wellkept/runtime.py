@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from wellkept.settings import Settings
 
 
+_log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -70,13 +71,24 @@ class Runtime:
         tables: The tables of records.
         suppressions: Who must not get mail.
         instances: The enabled instances that work, by name, in the order of the file.
+        observers: Told of every event, before the plugins are; what they raise is logged.
     """
 
-    def __init__(self, config: Config, plugins: Plugins, clock: Clock, *, dry_run: bool, cleanup: ExitStack) -> None:
+    def __init__(
+        self,
+        config: Config,
+        plugins: Plugins,
+        clock: Clock,
+        *,
+        dry_run: bool,
+        cleanup: ExitStack,
+        store: Store | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock
         self.dry_run = dry_run
         self.plugins = plugins
+        self.observers: list[Callable[[Event], None]] = []
         self.problems: list[Problem] = [*config.problems, *plugins.problems]
         plugins.problems = self.problems
         self._http: dict[str, Http] = {}
@@ -84,7 +96,7 @@ class Runtime:
         self._resolver = Resolver(config.base, redact.REDACTOR.register, self._provider)
         self._models = self._validate()
         self.record_types = self._collect_types()
-        self.store = self._open_store(cleanup)
+        self.store = store or self._open_store(cleanup)
         self.key = self._open_key()
         self.signer = KeySigner(self.key, "")
         self._over_records: set[type[Record]] = set()
@@ -108,6 +120,7 @@ class Runtime:
         strict: bool = False,
         extra_plugins: Mapping[str, object] | None = None,
         dry_run: bool = False,
+        store: Store | None = None,
     ) -> Runtime:
         """Open the installation that a configuration file describes.
 
@@ -118,6 +131,7 @@ class Runtime:
             strict: Any problem is fatal; to find them, all hooks are called now.
             extra_plugins: Plugin objects by name, used instead of installed ones.
             dry_run: Nothing outside may be touched.
+            store: The installation's store, where it is open already; it is not closed with the runtime.
 
         Raises:
             ConfigError: The core's own configuration is wrong, or the installation's key is missing.
@@ -128,7 +142,7 @@ class Runtime:
             stack.enter_context(redact.install())
             config = configuration.load(Path(config_path), env=env, strict=strict)
             plugins = load_plugins(config, extra_plugins)
-            runtime = cls(config, plugins, clock or SystemClock(), dry_run=dry_run, cleanup=stack)
+            runtime = cls(config, plugins, clock or SystemClock(), dry_run=dry_run, cleanup=stack, store=store)
             if strict:
                 runtime.collect()
                 if runtime.problems:
@@ -206,7 +220,12 @@ class Runtime:
         _ = self.scorers, self.deciders, self.measures
 
     def observe(self, event: Event) -> None:
-        """Tell all plugins of an event; never raises."""
+        """Tell all observers and plugins of an event; never raises."""
+        for observer in self.observers:
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001 - an observer only looks on
+                _log.warning("an observer failed: %s", redact.redact_exception(error))
         self.plugins.observe(event)
 
     # --- putting it together ---

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from wellkept.errors import ConfigError
 from wellkept.secrets import Secret
 
 
@@ -48,6 +49,42 @@ class Accounts(_Table):
 
     where: str | None = None
     """An expression over the frame's columns; accounts for which it is false or unknown are left out."""
+
+
+class Identity(_Table):
+    """``[identity]``: which vendors' records are one customer."""
+
+    own_domains: tuple[str, ...] = ()
+    """Our own domains: whoever writes from there is nobody's customer."""
+    free_domains: tuple[str, ...] = ()
+    """Further domains at which anybody can have an address: a provider that the bundled lists miss."""
+    shared_domains: tuple[str, ...] = ()
+    """Domains that many customers share: of an agency, a reseller, a group. Neither they nor addresses there join anything."""
+    not_shared: tuple[str, ...] = ()
+    """Domains of one company, whatever the lists say."""
+    domains_file: Path | None = None
+    """More of these, a domain and ``free``, ``shared``, ``own`` or ``not_shared`` in each line; relative to `plugins.toml`."""
+    hub_limit: Annotated[int, Field(ge=2, le=500)] = 20
+    """Account records with the same address, phone number, domain or tax number above which it joins nothing."""
+    max_records: Annotated[int, Field(ge=2)] = 200
+    """Account records that may become one account without a common id or a person's word."""
+    test_names: tuple[str, ...] = (
+        "test",
+        "test account*",
+        "test customer*",
+        "test company*",
+        "test org*",
+        "qa test*",
+        "sandbox",
+    )
+    """Patterns (``*``, ``?``) of names of test accounts, in any case."""
+    test_domains: tuple[str, ...] = ()
+    """Domains of test accounts, beside those that can only be tests."""
+    sources: tuple[str, ...] = ()
+    """Instances, the most trusted first: whose word counts for an account's name and other fields. What is said last wins
+    among those that are not named, and within one."""
+    fields: dict[Literal["name", "email", "phone", "country", "locale", "segment", "owner"], tuple[str, ...]] = {}
+    """The same for single fields: ``{ name = ["crm"] }``."""
 
 
 class Freshness(_Table):
@@ -103,6 +140,40 @@ class Messages(_Table):
     """The instance that sends, where several could."""
 
 
+def _schedule(text: str) -> str:
+    from wellkept.schedule import parse
+
+    try:
+        parse(text)
+    except ConfigError as error:
+        raise ValueError(f"{error.message}; {error.guidance}") from error
+    return text
+
+
+class Serve(_Table):
+    """``[serve]``: what `wellkept serve` does."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. Put a reverse proxy with TLS before it rather than opening it to the world."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8420
+    """The port to listen on; 0 takes a free one."""
+    schedule: Annotated[str, AfterValidator(_schedule)] = "every 1 hour"
+    """When to sync the instances that have no `schedule` of their own."""
+    hints_seconds: Annotated[float, Field(gt=0)] = 10
+    """How often, at most, what webhooks hinted at is read."""
+    deadline_minutes: Annotated[float, Field(gt=0)] = 240
+    """A run that takes longer hangs: it is ended and named, and the next one goes on from its last commits."""
+    stop_seconds: Annotated[float, Field(ge=0)] = 30
+    """How long a run may take to park its work when the server is told to stop."""
+    lease_seconds: Annotated[float, Field(ge=1)] = 60
+    """How long a server that gives no sign of life keeps a standby from taking over."""
+    body_limit: Annotated[int, Field(ge=1024)] = 1024 * 1024
+    """Bytes of the largest webhook that is read."""
+    traces: bool = False
+    """Whether runs, streams and deliveries are sent as OpenTelemetry traces (``pip install 'wellkept[otel]'``), to where the
+    ``OTEL_EXPORTER_OTLP_*`` variables of the environment say."""
+
+
 class InstanceHead(BaseModel):
     """The keys of ``[plugins.NAME]`` that core reads itself; all others belong to the plugin."""
 
@@ -112,7 +183,7 @@ class InstanceHead(BaseModel):
     """Which plugin; the table's own name when left out."""
     enabled: bool = True
     schedule: str | None = None
-    """When to sync: five cron fields, or ``every 15 minutes``."""
+    """When to sync: five cron fields and perhaps a time zone, or ``every 15 minutes``; the one of ``[serve]`` if left out."""
     live: bool | list[str] = False
     """Whether effects really go out: true, or a list of capabilities. Otherwise they are shown and kept."""
     map: dict[str, MappedField] = {}
@@ -147,6 +218,8 @@ class Settings(_Table):
     """The installation."""
     accounts: Accounts = Accounts()
     """Who is a customer at all."""
+    identity: Identity = Identity()
+    """Which vendors' records are one customer."""
     freshness: Freshness = Freshness()
     """When data no longer count."""
     push: tuple[Push, ...] = ()
@@ -155,6 +228,8 @@ class Settings(_Table):
     """How much one run may plan before a person must approve it."""
     messages: Messages = Messages()
     """What holds for all messages."""
+    serve: Serve = Serve()
+    """What `wellkept serve` does."""
 
 
 InstanceHead.model_rebuild()

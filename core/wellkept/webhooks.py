@@ -6,13 +6,15 @@ the vendor by the next sync. The work per request is one verification and one du
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute
 from starlette.routing import Route as AppRoute
 
 from wellkept import unsubscribe
@@ -33,8 +35,14 @@ BODY_LIMIT = 1024 * 1024
 LETTERS = "webhooks"
 """The stream under which bodies go to the dead letters that are genuine, but not understood."""
 
-RESERVED = frozenset({"webhooks", "unsubscribe"})
+BODY_SECONDS = 10.0
+"""How long a body may take to come in; vendors send it at once, and give up after about as long themselves."""
+
+RESERVED = frozenset({"webhooks", "unsubscribe", "health", "metrics"})
 """First parts of core's own paths; an instance with routes cannot be called so."""
+
+Told = Callable[[str, int, float], None]
+"""Told of every webhook that was answered: instance (empty for one that there is not), status, seconds."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +56,9 @@ def make_app(
     routes: Mapping[str, Sequence[Route]] | None = None,
     public_url: str | None = None,
     body_limit: int = BODY_LIMIT,
+    body_seconds: float = BODY_SECONDS,
+    own: Sequence[BaseRoute] = (),
+    told: Told | None = None,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -57,6 +68,7 @@ def make_app(
     ``POST /webhooks/INSTANCE``             see `Webhooks`
     ``GET, POST /unsubscribe/TOKEN``        see `wellkept.unsubscribe`
     ``/INSTANCE/PATH``                      the plugin's route
+    ``/health/...``, ``/metrics``           the server's own; see `wellkept.serve.site`
     ======================================  ==================================================================
 
     Args:
@@ -68,11 +80,22 @@ def make_app(
         public_url: Where this application is reachable, without a trailing slash: some vendors sign the address. None
             means the address that the request came with.
         body_limit: Bytes of the largest webhook.
+        body_seconds: See `BODY_SECONDS`.
+        own: Further routes of core.
+        told: See `Told`.
 
     Raises:
         ConfigError: An instance with routes has a name that core needs.
     """
-    hooks = Webhooks(store, sources, clock=clock, public_url=public_url, body_limit=body_limit)
+    hooks = Webhooks(
+        store,
+        sources,
+        clock=clock,
+        public_url=public_url,
+        body_limit=body_limit,
+        body_seconds=body_seconds,
+        told=told,
+    )
 
     async def stop(request: Request) -> Response:
         page = await unsubscribe.answer(
@@ -85,16 +108,17 @@ def make_app(
         )
         return HTMLResponse(page.body, page.status, headers=page.headers)
 
-    app_routes = [
+    app_routes: list[BaseRoute] = [
+        *own,
         AppRoute("/webhooks/{instance}", hooks.answer, methods=["POST"]),
         AppRoute(f"{unsubscribe.PATH}{{token}}", stop, methods=["GET", "POST"]),
     ]
-    for instance, own in (routes or {}).items():
-        if own and instance in RESERVED:
+    for instance, theirs in (routes or {}).items():
+        if theirs and instance in RESERVED:
             raise ConfigError(f"an instance with routes cannot be called {instance!r}", guidance="give it another name")
         app_routes += [
             AppRoute(f"/{instance}/{route.path.lstrip('/')}", _Guarded(instance, route.app), methods=list(route.methods))
-            for route in own
+            for route in theirs
         ]
     return Starlette(routes=app_routes)
 
@@ -110,6 +134,7 @@ class Webhooks:
     401     the signature is wrong; nothing is stored
     403     of another vendor account or mode than the instance's; nothing is stored
     404     no instance of that name takes webhooks
+    408     the body did not come in time
     413     too large
     500     the plugin failed: the vendor will try again
     503     the store cannot write now: the vendor will try again
@@ -124,24 +149,36 @@ class Webhooks:
         clock: Clock,
         public_url: str | None,
         body_limit: int,
+        body_seconds: float = BODY_SECONDS,
+        told: Told | None = None,
     ) -> None:
         self._store = store
         self._sources = sources
         self._clock = clock
         self._public_url = public_url
         self._body_limit = body_limit
+        self._body_seconds = body_seconds
+        self._told = told
         self._streams: dict[str, frozenset[str]] = {}
 
     async def answer(self, request: Request) -> Response:
         """Take one webhook in."""
+        began = self._clock.monotonic()
         instance = request.path_params["instance"]
         source = self._sources.get(instance)
-        if source is None:
-            return _plain(404, "no such instance")
+        answer = _plain(404, "no such instance") if source is None else await self._answer(request, instance, source)
+        if self._told is not None:
+            self._told("" if source is None else instance, answer.status_code, self._clock.monotonic() - began)
+        return answer
+
+    async def _answer(self, request: Request, instance: str, source: WebhookSource) -> Response:
         try:
-            body = await self._body(request)
+            async with asyncio.timeout(self._body_seconds):
+                body = await self._body(request)
         except ClientDisconnect:
             return _plain(400, "incomplete")
+        except TimeoutError:
+            return _plain(408, "too slow")
         if body is None:
             return _plain(413, "too large")
         message = WebhookRequest(

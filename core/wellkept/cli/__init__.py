@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "score": ("wellkept.cli.work:score", "Link records to accounts, measure what changed, and score."),
     "deliver": ("wellkept.cli.work:deliver", "Send what is planned."),
     "run": ("wellkept.cli.work:run", "Sync, resolve, measure, score, decide, deliver."),
+    "serve": ("wellkept.cli.serve:serve", "Run by the clock, and take in webhooks."),
     "runs": ("wellkept.cli.runs:runs", "What ran, and how it ended."),
     "accounts": ("wellkept.cli.accounts:accounts", "The accounts with their scores, worst first."),
     "account": ("wellkept.cli.accounts:account", "One account: timeline, score, and why data is absent."),

@@ -25,7 +25,7 @@ class Heartbeat:
         lost: Told, in this thread, when `beat` said False.
     """
 
-    def __init__(self, name: str, beat: Callable[[], bool], seconds: float, lost: Callable[[], None]) -> None:
+    def __init__(self, name: str, beat: Callable[[], bool], seconds: float, lost: Callable[[], object]) -> None:
         self._name = name
         self._beat = beat
         self._seconds = seconds

@@ -53,6 +53,15 @@ def due_streams(reader: Reader, now: int) -> tuple[set[tuple[str, str]], set[tup
     return objects, reads
 
 
+def news(reader: Reader, after: int, since: int, now: int) -> set[str]:
+    """Return the instances with open hints that came after number `after`, or were put off to a moment in ``(since, now]``."""
+    came = reader.all("SELECT DISTINCT instance FROM inbox WHERE seq > ? AND done_at IS NULL AND not_before <= ?", (after, now))
+    put_off = reader.all(
+        "SELECT DISTINCT instance FROM inbox WHERE done_at IS NULL AND not_before > ? AND not_before <= ?", (since, now)
+    )
+    return {instance for (instance,) in (*came, *put_off)}
+
+
 def newest_read_hint(reader: Reader, instance: str, stream: str) -> int:
     """Return the number of the newest open hint that asks for a read of the whole stream; 0 when there is none."""
     found = reader.value(

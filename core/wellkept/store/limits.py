@@ -44,6 +44,9 @@ LONGEST_POLL_MS = 30_000
 JOINED_PARTS = 64
 """Settled entries that ended within the same 64th of the period are joined, so that a row stays small."""
 
+_UNDER_WAY = " (under way)"
+"""Ends the key of the row that counts a credential's requests under way."""
+
 SLACK_MS = 10_000
 """An entry that ends so much later than any lease can was written before the clock was put back: it is cut."""
 
@@ -93,6 +96,8 @@ class _Waiter(msgspec.Struct, array_like=True):
 class _Budget(msgspec.Struct):
     held: list[_Held] = []
     queue: list[_Waiter] = []
+    requests: int = 0  # what was permitted when somebody last asked, for those who look on
+    per: int = 0
 
 
 class _Slots(msgspec.Struct):
@@ -109,6 +114,12 @@ def blocked_until(reader: Reader, credential: str) -> int:
     return int(reader.value("SELECT blocked_until FROM limits WHERE credential = ?", (credential,)) or 0)
 
 
+def all_blocks(reader: Reader) -> dict[str, int]:
+    """Return `blocked_until` of every credential that is known."""
+    rows = reader.all("SELECT credential, blocked_until FROM limits ORDER BY credential")
+    return {credential: until for credential, until in rows if not credential.endswith(_UNDER_WAY)}
+
+
 def block(tx: Tx, credential: str, until: int) -> None:
     """Keep everybody from using the credential before `until`, epoch ms. A block is only ever made longer."""
     tx.execute(
@@ -117,6 +128,17 @@ def block(tx: Tx, credential: str, until: int) -> None:
         " THEN excluded.blocked_until ELSE limits.blocked_until END",
         (credential, until),
     )
+
+
+def used_shares(reader: Reader, now: int) -> dict[str, float]:
+    """Return how much of each credential's budget is used in the period that ends now, 0 to 1; leased permits count as used."""
+    rows = reader.all("SELECT credential, state FROM limits")
+    budgets = ((credential, _budgets.decode(state)) for credential, state in rows if not credential.endswith(_UNDER_WAY))
+    return {
+        credential: min(1.0, sum(entry.count for entry in budget.held if entry.until + budget.per > now) / budget.requests)
+        for credential, budget in budgets
+        if budget.requests
+    }
 
 
 def lease_ms(per: int) -> int:
@@ -150,6 +172,7 @@ def lease(
         settled: What came of this owner's earlier leases.
     """
     budget = _load(tx, credential, _budgets)
+    budget.requests, budget.per = requests, per
     length = lease_ms(per)
     arrived = now + 2 * length
     _settle(budget, settled, arrived)
@@ -273,7 +296,7 @@ def _line_up(queue: list[_Waiter], owner: str, alive_until: int) -> None:
 
 
 def _slot_key(credential: str) -> str:
-    return f"{credential} (under way)"
+    return f"{credential}{_UNDER_WAY}"
 
 
 def _load(tx: Tx, key: str, decoder: msgspec.json.Decoder[State]) -> State:

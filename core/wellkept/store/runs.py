@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from wellkept.errors import RetryableError
 from wellkept.events import Event
@@ -30,6 +30,7 @@ RunKind = Literal["sync", "score", "deliver", "run", "backfill", "hints", "wake"
 steps, as ``run`` does."""
 
 RunState = Literal["running", "done", "partial", "failed", "interrupted"]
+STATES: tuple[RunState, ...] = get_args(RunState)
 StreamState = Literal["running", "done", "partial", "failed", "skipped"]
 
 LEASE = "run"
@@ -315,6 +316,19 @@ def history(reader: Reader, limit: int = 20) -> list[RunRow]:
     """Return the newest runs first."""
     rows = reader.rows(f"SELECT {_RUN_COLUMNS} FROM runs ORDER BY started_at DESC, id DESC LIMIT ?", (limit,))  # noqa: S608
     return [RunRow(*row) for row in rows]
+
+
+def get(reader: Reader, run_id: str) -> RunRow | None:
+    """Return one run."""
+    row = reader.one(f"SELECT {_RUN_COLUMNS} FROM runs WHERE id = ?", (run_id,))  # noqa: S608 - constants
+    return None if row is None else RunRow(*row)
+
+
+def newest_end(reader: Reader, state: RunState) -> int | None:
+    """Return when a run last ended so; None before the first."""
+    sql = "SELECT finished_at FROM runs WHERE state = ? AND finished_at IS NOT NULL ORDER BY started_at DESC LIMIT 1"
+    found = reader.value(sql, (state,))
+    return None if found is None else int(found)
 
 
 def streams(reader: Reader, run_id: str) -> list[StreamRow]:

@@ -44,7 +44,8 @@ def settle(tx: Tx, instances: Iterable[str]) -> None:
 
 def newest_start(reader: Reader) -> int:
     """Return when the newest run began that looked at what is due: 0 before the first."""
-    return int(reader.value("SELECT MAX(started_at) FROM runs WHERE kind IN ('run', 'hints', 'wake')") or 0)
+    newest = "SELECT started_at FROM runs WHERE kind IN ('run', 'hints', 'wake') ORDER BY started_at DESC LIMIT 1"
+    return int(reader.value(newest) or 0)
 
 
 def came_due(reader: Reader, since: int, now: int) -> bool:

@@ -1,4 +1,4 @@
-"""When the scheduler last let an instance run."""
+"""When the scheduler last let an instance run, and which hints come due."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _integer(name: str, default: str | None = None) -> sa.Column[int]:
 
 
 def upgrade() -> None:
-    """Make the table `schedules`."""
+    """Make the table `schedules`, and an index for hints that were put off."""
     op.create_table(
         "schedules",
         sa.Column("instance", sa.Text(), nullable=False),
@@ -25,3 +25,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("instance"),
         sqlite_strict=True,
     )
+    op.create_index("inbox_waiting", "inbox", ["done_at", "not_before"])
