@@ -434,12 +434,14 @@ def _encoding(incoming: Incoming) -> str:
 
 
 def _looks_cut(response: Response) -> bool:
-    """Whether a JSON body lacks its last bracket: some servers end a body that broke off as if it were whole."""
-    if "json" not in response.headers.get("content-type", ""):
+    """Whether a JSON body lacks its end: some servers end a body that broke off as if it were whole."""
+    if "json" not in response.headers.get("content-type", "") or response.body.lstrip()[:1] not in {b"{", b"["}:
         return False
-    body = response.body.strip()
-    closer = {b"{": b"}", b"[": b"]"}.get(body[:1])
-    return closer is not None and not body.endswith(closer)
+    try:
+        msgspec.json.decode(response.body, type=msgspec.Raw)  # only walks over it
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return is_cut(response.body)
+    return False
 
 
 @cache
