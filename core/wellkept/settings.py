@@ -54,6 +54,8 @@ class Accounts(_Table):
 class Identity(_Table):
     """``[identity]``: which vendors' records are one customer."""
 
+    case_sensitive_ids: bool = False
+    """Whether external ids that differ in upper and lower case alone are different ones. People type them either way."""
     own_domains: tuple[str, ...] = ()
     """Our own domains: whoever writes from there is nobody's customer."""
     free_domains: tuple[str, ...] = ()

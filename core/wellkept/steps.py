@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from wellkept.admission import admit, note_failure, note_success
 from wellkept.errors import ConfigError, RetryableError, WellkeptError
+from wellkept.identity.rules import Rules
 from wellkept.pipeline.backfill import backfill
 from wellkept.pipeline.days import day_of
 from wellkept.pipeline.decide import DecideReport, decide
@@ -205,6 +206,11 @@ class Steps:
         return {name: instance.sources for name, instance in self._runtime.instances.items() if instance.sources}
 
     @cached_property
+    def rules(self) -> Rules:
+        """The rules of identity. Raises `ConfigError` where ``[identity]`` cannot be used."""
+        return Rules.of(self._runtime.settings.identity, self._runtime.config.base)
+
+    @cached_property
     def actions(self) -> Mapping[str, Sequence[Action]]:
         """Every instance's actions."""
         found = {name: list(instance.actions.values()) for name, instance in self._runtime.instances.items()}
@@ -308,7 +314,7 @@ class Steps:
         store = FencedStore(runtime.store, run.check_going)
         run.doing = "resolve"
         self._load_rates(store, report)
-        report.resolve = resolve(store, runtime.tables, now=now)
+        report.resolve = resolve(store, runtime.tables, now=now, rules=self.rules)
         run.doing = "measure"
         report.measure = measure(store, self.plan, now=now)
         with store.read() as reader:

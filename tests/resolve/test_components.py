@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wellkept.pipeline.components import Facts, Solution, believable, external_account, record_account, solve
-from wellkept.store.accounts import Manual, Node
+from wellkept.identity.clusters import Facts
+from wellkept.identity.keys import believable
+from wellkept.pipeline.components import Solution, external_account, record_account, solve
+from wellkept.store.accounts import Manual, Node, digest
 
 A, B, C, D = Node("stripe", "a"), Node("hubspot", "b"), Node("zendesk", "c"), Node("stripe", "d")
 
 
 def facts(node: Node, external_id: str | None = None, created_at: int | None = None, **more: object) -> Facts:
-    return Facts(node=node, external_id=external_id, created_at=created_at, **more)  # type: ignore[arg-type]
+    key = None if external_id is None else digest("external_id", external_id)
+    return Facts(node=node, external_id=key, created_at=created_at, **more)  # type: ignore[arg-type]
 
 
 def said(a: Node, b: Node, relation: str = "same") -> Manual:

@@ -99,7 +99,7 @@ def test_records_become_accounts_with_evidence(world: World) -> None:
     (first, evidence), _ = world.read(accounts.evidence, home)
     assert first == H1
     assert evidence == {"rule": "external_id", "digest": accounts.digest("external_id", "42"), "since": world.now}
-    assert world.read(accounts.account, home).name == "Acme Inc"
+    assert world.read(accounts.account, home).name == "Acme"  # said last
     assert (report.changes, report.linked) == (3, 3)
     assert world.dirty() == {home, record_account(H2)}
     assert world.read(lambda reader: reader.value("SELECT COUNT(*) FROM changes")) == 0

@@ -1,8 +1,8 @@
 """Which account records are one customer: a pure function of the records and of what people said, whatever came first.
 
-Records are nodes. Evidence makes edges, which are tried in one global order: equal external ids first, then manual links, each
-by the age of the records. An edge joins two groups unless a person has said that two of their records are apart, or the groups
-have different external ids: strong ids that disagree block a merge.
+Records are nodes. Evidence joins them in one global order: equal external ids first, then manual links and what vendors merged,
+then weak evidence (see `wellkept.identity.weak`). Nothing joins two groups of which a person has said that two of their records
+are apart, or that have different external ids: strong ids that disagree block a merge. Only a person may join those, by force.
 
 The account's id follows from the group alone. A group with an external id is named after it, so that linking another vendor's
 records, however old they are, changes nothing; another one after its oldest record.
@@ -10,42 +10,33 @@ records, however old they are, changes nothing; another one after its oldest rec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 import msgspec
 
+from wellkept.identity import weak
+from wellkept.identity.clusters import Cluster, Facts
+from wellkept.identity.weak import Contest, Joiner
 from wellkept.store.accounts import Conflict, Manual, Node, digest
 
-Rule = Literal["record", "external_id", "manual"]
+Rule = Literal["record", "external_id", "manual", "merged"] | weak.Rule
 """Why a record belongs to its account: it is what the account was made from, or what joined it."""
 
 SHARED_LIMIT = 50
 """Records with one external id above which it is not believed: a constant that somebody wrote into all of them would make all
 customers one, and send one's data to the others."""
 
-PLACEHOLDERS = frozenset(
-    {"", "null", "none", "nil", "undefined", "nan", "n/a", "na", "unknown", "anonymous", "test", "true", "false"}
-)
-"""External ids that stand for none; so does everything that consists of zeros, dashes, dots and spaces alone, and -1."""
+MAX_RECORDS = 200
+"""Records that weak evidence may bring together, unless configured otherwise."""
 
+SHOWN = 10
+"""Records of one side that a conflict names."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What is known of an account record. `external_id` is None unless it is believed."""
-
-    node: Node
-    external_id: str | None = None
-    name: str | None = None
-    created_at: int | None = None
-    deleted: bool = False
-
-    @property
-    def order(self) -> tuple[bool, int, Node]:
-        """Oldest first; what has no age last; no two are equal."""
-        return self.created_at is None, self.created_at or 0, self.node
+Subject = tuple[str, str]
+"""Kind and subject of a conflict."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,14 +55,16 @@ class Group:
     Attributes:
         account: The canonical account id.
         members: Oldest first.
-        name: The name that the oldest living record has.
+        name: What to call it: a living record's name if there is one, by the order of sources; the latest; the oldest's.
         gone: All its records were deleted.
+        test: It is no customer: a vendor says so, or all of its living records look so.
     """
 
     account: str
     members: Sequence[Member]
     name: str | None
     gone: bool
+    test: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,26 +73,7 @@ class Solution:
 
     groups: Sequence[Group]
     conflicts: Sequence[Conflict]
-    subjects: Sequence[tuple[str, str]]
-
-
-@dataclass(slots=True)
-class _Cluster:
-    facts: list[Facts]
-    external_id: str | None
-    apart: set[Node] = field(default_factory=set)
-    """Records that none of its own may meet."""
-
-    @property
-    def nodes(self) -> set[Node]:
-        return {facts.node for facts in self.facts}
-
-
-def believable(external_id: str | None) -> str | None:
-    """Return an external id unless it stands for none."""
-    if external_id is None or external_id.strip().lower() in PLACEHOLDERS or not external_id.strip("0-. "):
-        return None
-    return None if external_id.strip() == "-1" else external_id
+    subjects: Sequence[Subject]
 
 
 def external_account(external_id: str) -> str:
@@ -112,114 +86,195 @@ def record_account(node: Node) -> str:
     return f"acc_{digest('record', *node)}"
 
 
-def solve(component: Iterable[Facts], manual: Iterable[Manual]) -> Solution:
+def merged_digest(node: Node) -> str:
+    """Return the digest under which others name a record that was merged with them."""
+    return digest("merged", *node)
+
+
+def solve(
+    component: Iterable[Facts], manual: Iterable[Manual], *, max_records: int = MAX_RECORDS, naming: Sequence[str] = ()
+) -> Solution:
     """Return the customers in a component.
 
     Args:
         component: All records that evidence could connect with each other.
         manual: What people said about them; links to records outside are left out.
+        max_records: Records that weak evidence may bring together in one account.
+        naming: Instances whose names count before others', the most trusted first.
     """
-    ordered = sorted(component, key=lambda facts: facts.order)
-    by_node = {facts.node: facts for facts in ordered}
-    said = [link for link in manual if link.a in by_node and link.b in by_node]
-    clusters = {facts.node: _Cluster([facts], facts.external_id) for facts in ordered}
-    for link in said:
-        if link.relation == "apart":
-            clusters[link.a].apart.add(link.b)
-            clusters[link.b].apart.add(link.a)
-    for a, b in _same_external_id(ordered):
-        _join(clusters, a, b)
-    place = {facts.node: index for index, facts in enumerate(ordered)}
-    links = [sorted((link.a, link.b), key=place.__getitem__) for link in said if link.relation == "same"]
-    found: list[Conflict] = []
-    joined: dict[Node, str] = {}
-    subjects: list[tuple[str, str]] = []
-    for a, b in sorted(links, key=lambda pair: (place[pair[0]], place[pair[1]])):
-        conflict = _conflict(clusters[a], clusters[b], a, b)
-        subjects += [("external_id", _subject(a, b)), ("manual", _subject(a, b))]
-        if conflict is not None:
-            found.append(conflict)
-            continue
-        _join(clusters, a, b)
-        for node in (a, b):
-            joined.setdefault(node, digest("manual", _subject(a, b)))
-    return Solution(groups=list(_groups(ordered, clusters, joined)), conflicts=found, subjects=subjects)
+    ordered = sorted(_current(component), key=lambda facts: facts.order)
+    solver = _Solver(ordered, manual)
+    solver.join_external_ids()
+    solver.join_said("forced")
+    solver.join_said("same")
+    solver.join_merged()
+    found = Joiner(solver.clusters, max_records=max_records).run(ordered)
+    for node, (rule, key) in found.joined.items():
+        solver.joined.setdefault(node, (rule, key))
+    solver.contest("contested", found.contests)
+    solver.contest("crowded", found.crowded)
+    marks = {(mark.kind, mark.digest) for facts in ordered for mark in facts.marks}
+    rules = [(rule, key) for rule in weak.RULES for kind, key in marks if kind == weak.KIND.get(rule, rule)]
+    subjects = [*solver.subjects, *((kind, f"{rule}:{key}") for rule, key in rules for kind in ("contested", "crowded"))]
+    return Solution(groups=list(solver.groups(naming)), conflicts=solver.conflicts, subjects=subjects)
 
 
-def _same_external_id(ordered: Sequence[Facts]) -> Iterator[tuple[Node, Node]]:
-    known: dict[str, list[Node]] = {}
-    for facts in ordered:
-        if facts.external_id is not None:
-            known.setdefault(facts.external_id, []).append(facts.node)
-    for external_id in sorted(known):
-        yield from combinations(known[external_id], 2)
+def _current(component: Iterable[Facts]) -> Iterator[Facts]:
+    """Yield the records; what was merged into another one says by its external id what it was, not what it is."""
+    found = list(component)
+    known = {facts.node for facts in found}
+    merged = {other for facts in found if not facts.superseded for other in facts.others} & known
+    for facts in found:
+        yield replace(facts, external_id=None) if facts.superseded or facts.node in merged else facts
 
 
-def _join(clusters: dict[Node, _Cluster], a: Node, b: Node) -> None:
-    """Join two groups unless something is in the way."""
-    left, right = clusters[a], clusters[b]
-    if left is right or _blocked(left, right):
-        return
-    left.facts += right.facts
-    left.apart |= right.apart
-    left.external_id = left.external_id or right.external_id
-    for node in right.nodes:
-        clusters[node] = left
+class _Solver:
+    """Joins records by strong evidence.
+
+    Args:
+        ordered: The records, oldest first.
+        manual: What people said.
+
+    Attributes:
+        clusters: The cluster of each record.
+        joined: Rule and digest by which a record first came to another one.
+        conflicts: What could not be joined.
+        subjects: What was looked at.
+    """
+
+    def __init__(self, ordered: Sequence[Facts], manual: Iterable[Manual]) -> None:
+        self._ordered = ordered
+        self._place = {facts.node: index for index, facts in enumerate(ordered)}
+        self._said = [link for link in manual if link.a in self._place and link.b in self._place]
+        self.clusters = {facts.node: Cluster([facts], {facts.external_id} if facts.external_id else set()) for facts in ordered}
+        self.joined: dict[Node, tuple[Rule, str]] = {}
+        self.conflicts: list[Conflict] = []
+        self.subjects: list[Subject] = []
+        for link in self._said:
+            if link.relation == "apart":
+                self.clusters[link.a].apart.add(link.b)
+                self.clusters[link.b].apart.add(link.a)
+
+    def join_external_ids(self) -> None:
+        """Join the records that have the same external id."""
+        known: dict[str, list[Node]] = {}
+        for facts in self._ordered:
+            if facts.external_id is not None:
+                known.setdefault(facts.external_id, []).append(facts.node)
+        for external_id in sorted(known):
+            for a, b in combinations(known[external_id], 2):
+                left, right = self.clusters[a], self.clusters[b]
+                if left is not right and not left.is_kept_from(right):
+                    self._unite(left, right)
+
+    def join_said(self, relation: Literal["same", "forced"]) -> None:
+        """Join what a person said is the same, by age; a forced word counts although external ids disagree."""
+        links = [sorted((link.a, link.b), key=self._place.__getitem__) for link in self._said if link.relation == relation]
+        for a, b in sorted(links, key=lambda pair: (self._place[pair[0]], self._place[pair[1]])):
+            subject = _subject(a, b)
+            self.subjects += [("external_id", subject), ("manual", subject)]
+            left, right = self.clusters[a], self.clusters[b]
+            if left is right:
+                pass
+            elif not left.apart.isdisjoint(right.nodes) or (relation == "same" and left.disagrees(right)):
+                kind: Literal["external_id", "manual"] = "external_id" if left.disagrees(right) else "manual"
+                sides = [_side(a, left), _side(b, right)]
+                self.conflicts.append(Conflict(kind=kind, subject=subject, detail={"sides": sides}))
+                continue
+            else:
+                self._unite(left, right)
+            for node in (a, b):
+                self.joined.setdefault(node, ("manual", digest("manual", subject)))
+
+    def join_merged(self) -> None:
+        """Join what the vendors have merged."""
+        for facts in self._ordered:
+            for other in sorted(facts.others):
+                if other not in self.clusters:
+                    continue
+                left, right = self.clusters[facts.node], self.clusters[other]
+                if left is not right and left.is_kept_from(right):
+                    subject = _subject(facts.node, other)
+                    sides = [_side(facts.node, left), _side(other, right)]
+                    self.conflicts.append(Conflict(kind="external_id", subject=subject, detail={"sides": sides}))
+                    continue
+                if left is not right:
+                    self._unite(left, right)
+                for node in (facts.node, other):
+                    self.joined.setdefault(node, ("merged", merged_digest(other)))
+                self.subjects.append(("external_id", _subject(facts.node, other)))
+
+    def contest(self, kind: Literal["contested", "crowded"], contests: Iterable[Contest]) -> None:
+        """Make conflicts of keys that would join what is apart in the end, and of which no person has said that it is."""
+        by_key: dict[str, tuple[Contest, set[Node]]] = {}
+        for contest in contests:
+            by_key.setdefault(f"{contest.rule}:{contest.digest}", (contest, set()))[1].update(contest.nodes)
+        for subject, (contest, nodes) in sorted(by_key.items()):
+            clusters: dict[Cluster, Node] = {}
+            for node in sorted(nodes, key=self._place.__getitem__):
+                clusters.setdefault(self.clusters[node], node)
+            if all(self._is_decided(a, b) for a, b in combinations(clusters, 2)):
+                continue
+            sides = [_side(node, cluster) for cluster, node in list(clusters.items())[:SHOWN]]
+            detail = {"rule": contest.rule, "digest": contest.digest, "sides": sides, "all": len(clusters)}
+            self.conflicts.append(Conflict(kind=kind, subject=subject, detail=detail))
+
+    def groups(self, naming: Sequence[str]) -> Iterator[Group]:
+        """Yield the customers by their oldest records."""
+        done: set[Cluster] = set()
+        named: set[str] = set()
+        for facts in self._ordered:
+            cluster = self.clusters[facts.node]
+            if cluster in done:
+                continue
+            done.add(cluster)
+            members = sorted(cluster.facts, key=lambda known: known.order)
+            external_id = next((known.external_id for known in members if known.external_id is not None), None)
+            if external_id is None or external_id in named:  # of what a person keeps apart, the older one is named by the id
+                account = record_account(facts.node)
+            else:
+                named.add(external_id)
+                account = f"acc_{external_id}"
+            names = sorted((known for known in members if known.name), key=lambda known: _preference(known, naming))
+            living = [known for known in members if not known.deleted] or members
+            yield Group(
+                account=account,
+                members=[_member(known, self.joined) for known in members],
+                name=names[0].name if names else None,
+                gone=all(known.deleted for known in members),
+                test=any(known.test == "flag" for known in living) or all(known.test is not None for known in living),
+            )
+
+    def _unite(self, left: Cluster, right: Cluster) -> None:
+        left.take(right)
+        for facts in right.facts:
+            self.clusters[facts.node] = left
+
+    def _is_decided(self, a: Cluster, b: Cluster) -> bool:
+        """Say whether a person has said that two clusters are not one."""
+        return not a.apart.isdisjoint(b.nodes)
 
 
-def _blocked(left: _Cluster, right: _Cluster) -> bool:
-    return _disagree(left, right) or not left.apart.isdisjoint(right.nodes)
+def _preference(facts: Facts, naming: Sequence[str]) -> tuple[object, ...]:
+    """Order records by whose name counts: see `wellkept.identity.golden`, which does the same for all fields."""
+    instance = facts.node.instance
+    place = naming.index(instance) if instance in naming else len(naming)
+    return facts.deleted, place, -facts.said_at, facts.order
 
 
-def _disagree(left: _Cluster, right: _Cluster) -> bool:
-    return None not in {left.external_id, right.external_id} and left.external_id != right.external_id
-
-
-def _conflict(left: _Cluster, right: _Cluster, a: Node, b: Node) -> Conflict | None:
-    if left is right or not _blocked(left, right):
-        return None
-    sides = [
-        {
-            "record": list(node),
-            "external_id": None if cluster.external_id is None else digest("external_id", cluster.external_id),
-            "records": [list(known) for known in sorted(cluster.nodes)],
-        }
-        for node, cluster in ((a, left), (b, right))
-    ]
-    return Conflict(kind="external_id" if _disagree(left, right) else "manual", subject=_subject(a, b), detail={"sides": sides})
+def _side(node: Node, cluster: Cluster) -> dict[str, object]:
+    """Return one side of a conflict as plain data: the record that met the other side, whose it is, and what comes with it."""
+    owners = sorted(cluster.owners)
+    nodes = [list(known) for known in sorted(cluster.nodes)]
+    return {"record": list(node), "external_id": owners[0] if owners else None, "records": nodes[:SHOWN]}
 
 
 def _subject(a: Node, b: Node) -> str:
     return msgspec.json.encode(sorted((a, b))).decode()
 
 
-def _groups(ordered: Sequence[Facts], clusters: dict[Node, _Cluster], joined: dict[Node, str]) -> Iterator[Group]:
-    done: set[int] = set()
-    named: set[str] = set()
-    for facts in ordered:
-        cluster = clusters[facts.node]
-        if id(cluster) in done:
-            continue
-        done.add(id(cluster))
-        members = sorted(cluster.facts, key=lambda known: known.order)
-        external_id = cluster.external_id
-        if external_id is None or external_id in named:  # a person keeps apart what has one id: the older group is named by it
-            account = record_account(facts.node)
-        else:
-            named.add(external_id)
-            account = external_account(external_id)
-        names = [known.name for deleted in (False, True) for known in members if known.deleted is deleted and known.name]
-        yield Group(
-            account=account,
-            members=[_member(known, joined) for known in members],
-            name=names[0] if names else None,
-            gone=all(known.deleted for known in members),
-        )
-
-
-def _member(facts: Facts, joined: dict[Node, str]) -> Member:
+def _member(facts: Facts, joined: Mapping[Node, tuple[Rule, str]]) -> Member:
     if facts.external_id is not None:
-        return Member(node=facts.node, rule="external_id", digest=digest("external_id", facts.external_id))
-    if facts.node in joined:
-        return Member(node=facts.node, rule="manual", digest=joined[facts.node])
-    return Member(node=facts.node, rule="record", digest=digest("record", *facts.node))
+        return Member(node=facts.node, rule="external_id", digest=facts.external_id)
+    rule, key = joined.get(facts.node, ("record", digest("record", *facts.node)))
+    return Member(node=facts.node, rule=rule, digest=key)

@@ -16,8 +16,9 @@ import msgspec
 from wellkept.records import Account, Json
 from wellkept.store.connection import Reader, Tx
 
-State = Literal["active", "gone", "merged", "split", "erased"]
-"""``gone``: the vendors have deleted all its records. ``merged``, ``split``: an old id, see `AccountRow.merged_into`."""
+State = Literal["active", "test", "gone", "merged", "split", "erased"]
+"""``test``: it is no customer. ``gone``: the vendors have deleted all its records. ``merged``, ``split``: an old id, see
+`AccountRow.merged_into`."""
 
 TOUCH = (
     "ON CONFLICT (account) DO UPDATE SET at ="
@@ -58,7 +59,8 @@ class Manual:
     Attributes:
         a: One record.
         b: The other one.
-        relation: ``same`` customer, or ``apart`` whatever else speaks for it.
+        relation: ``same`` customer, ``forced`` (the same although their external ids differ), or ``apart`` whatever else
+            speaks for it.
         author: Who said so.
         reason: Why.
         at: When, epoch ms.
@@ -66,7 +68,7 @@ class Manual:
 
     a: Node
     b: Node
-    relation: Literal["same", "apart"]
+    relation: Literal["same", "forced", "apart"]
     author: str
     reason: str
     at: int
@@ -74,9 +76,14 @@ class Manual:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conflict:
-    """A merge that was not done, for a person to look at. `subject` identifies it; `detail` is plain data without names."""
+    """A merge that was not done, for a person to look at. `subject` identifies it; `detail` is plain data without names.
 
-    kind: Literal["external_id", "manual", "shared_id"]
+    ``external_id`` and ``manual``: a person's word, or a vendor's merge, that ids or another word forbid. ``contested``: weak
+    evidence between customers that cannot be one. ``crowded``: it would join too many records. ``shared_id`` and ``hub``: an
+    external id, or another key, in more records than one customer has.
+    """
+
+    kind: Literal["external_id", "manual", "contested", "crowded", "shared_id", "hub"]
     subject: str
     detail: Json
 

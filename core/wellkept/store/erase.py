@@ -32,7 +32,7 @@ from wellkept.trust import address_form
 ERASED = "[erased]"
 """Stands where an address was mentioned."""
 
-BY_ACCOUNT = ("dirty_accounts", "frame_rows", "holds", "outbox", "overrides", "scores", "sent_messages")
+BY_ACCOUNT = ("dirty_accounts", "frame_rows", "holds", "moves", "outbox", "overrides", "scores", "sent_messages")
 """Tables whose rows go with an account, by their column ``account``."""
 
 BY_SUBJECT = ("audit_bodies", "effect_subjects", "policy_states", "unprimed")
@@ -42,6 +42,7 @@ BY_RECORD: Mapping[str, tuple[str | None, str, str]] = {
     "changes": ("type", "instance", "id"),
     "dead_letters": (None, "instance", "record_id"),
     "fact_queue": ("type", "instance", "id"),
+    "identity_keys": ("type", "instance", "record_id"),
     "inbox": (None, "instance", "object_id"),
     "links": ("type", "instance", "record_id"),
     "outbox": ("target_type", "target_instance", "target_id"),
@@ -49,6 +50,7 @@ BY_RECORD: Mapping[str, tuple[str | None, str, str]] = {
     "pushed": ("target_type", "instance", "target_id"),
     "seen": ("type", "instance", "id"),
     "staged": ("type", "instance", "id"),
+    "unresolved": (None, "instance", "id"),
 }
 """Tables whose rows go with a record: their columns for its type (None: whatever type), instance and id."""
 

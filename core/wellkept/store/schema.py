@@ -192,6 +192,7 @@ _table(
     _int("not_before", default="0"),
     UniqueConstraint("instance", "hint_id", "stream", "object_id"),
     Index("inbox_open", "instance", "stream", "done_at"),
+    Index("inbox_waiting", "done_at", "not_before"),
 )
 
 _table(
@@ -255,6 +256,36 @@ _table(
     Index("manual_links_by_b", "b_instance", "b_id"),
 )
 """What people said about two vendors' account records; (a) sorts before (b)."""
+
+_table(
+    "identity_keys",
+    _text("type", key=True),  # account | person
+    _text("instance", key=True),
+    _text("record_id", key=True),
+    _text("kind", key=True),
+    _text("digest", key=True),
+    _text("role"),
+    _text("holder"),  # the account record that it speaks for; empty for a person whose account nobody names
+    Index("identity_keys_by_key", "kind", "digest"),
+    Index("identity_keys_by_holder", "instance", "holder"),
+)
+"""What of a record may be the same in another one, as digests; see `wellkept.identity.keys`."""
+
+_table("unresolved", _text("stage", key=True), _text("instance", key=True), _text("id", key=True))
+"""Account records whose keys must be looked at again (``keys``), or which must be solved again (``account``), and persons whose
+account nobody names and must be found (``person``)."""
+
+_table(
+    "moves",
+    _seq(),
+    _text("account"),  # the old id
+    _text("taken_by"),  # the id that stood in its place
+    _text("what"),  # the table
+    _text("owner"),  # the scorer, or the policy
+    _int("at"),
+    Index("moves_by_account", "account"),
+)
+"""What was moved from an old id to the one that stood in its place, so that a split gives it back."""
 
 _table(
     "conflicts",

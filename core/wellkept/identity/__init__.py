@@ -1,0 +1,1 @@
+"""Identity: the evidence by which vendors' records are one customer, and what people see of it."""
