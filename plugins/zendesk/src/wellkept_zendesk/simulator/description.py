@@ -115,8 +115,8 @@ def describe(path: Path) -> Spec:
     schemas, paths = document["components"]["schemas"], document["paths"]
     for name, properties in STUBS.items():
         schemas[name] = {"type": "object", "required": sorted(properties), "properties": properties}
-    for (template, method), name in BODIES.items():
-        schema = OBJECT if name is None else {"type": "object", "required": [name]}
+    for (template, method), part in BODIES.items():
+        schema = OBJECT if part is None else {"type": "object", "required": [part]}
         paths[template][method]["requestBody"] = {"content": {"application/json": {"schema": schema}}}
     form = {"schema": {"type": "object", "required": ["grant_type", "client_id", "client_secret"]}}
     paths["/oauth/tokens"]["post"]["requestBody"] = {
