@@ -45,7 +45,8 @@ day,base,quote,rate
 """
 """Fictional exchange rates."""
 
-HOUR = 3_600_000
+LATER = 20 * 60_000
+"""Between the two runs: what came in meanwhile is listed by every vendor, and quiet hours have not begun."""
 
 
 async def demo(folder: Path, *, accounts: int, seed: int, progress: Progress | None = None) -> DemoReport:
@@ -68,7 +69,7 @@ async def demo(folder: Path, *, accounts: int, seed: int, progress: Progress | N
             report.links = judge_links(runtime, setting.world, {name: item.records() for name, item in simulations.items()})
             report.premature = [item for simulation in simulations.values() for item in simulation.received()]
             report.happenings = {name: simulation.unfold() for name, simulation in simulations.items()}
-            clock.move_on(HOUR)
+            clock.move_on(LATER)
             report.runs.append(await steps.run())
             report.received = {name: simulation.received() for name, simulation in simulations.items()}
             report.risks = standings(runtime, "health")[:10]

@@ -6,13 +6,16 @@ import asyncio
 import time
 
 DAY = 86_400_000
+EVENING = 20 * 3_600_000 + 300_000
+"""20:05, in UTC."""
 
 REAL_SECONDS = 0.02
 """How long a wait really takes at most."""
 
 
 class DemoClock:
-    """Begins at noon (UTC) of the present day, so that no demo crosses midnight or falls into quiet hours.
+    """Begins in the evening (UTC) of the present day: the market's people have gone home, so that nobody's use grows while we
+    look, quiet hours have not begun, and midnight is far.
 
     A wait passes at once, and time is that much later afterwards, for our side as for the simulators. So every limit of every
     vendor is kept to the second of this time, though nobody waits for Zendesk's ten exports a minute.
@@ -22,7 +25,7 @@ class DemoClock:
     """
 
     def __init__(self) -> None:
-        self._start = time.time_ns() // 1_000_000 // DAY * DAY + DAY // 2
+        self._start = time.time_ns() // 1_000_000 // DAY * DAY + EVENING
         self._began = time.monotonic()
         self.waited = 0.0
 
