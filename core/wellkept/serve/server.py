@@ -75,7 +75,7 @@ class Server:
         open_runtime: Callable[[], Runtime],
         *,
         settings: Serve | None = None,
-        grace: float = GRACE_SECONDS,
+        grace: float | None = None,
         poll: float = POLL_SECONDS,
     ) -> None:
         self._runtime = runtime
@@ -88,7 +88,11 @@ class Server:
         self._leadership = Leadership(runtime.store, self._settings.lease_seconds)
         self._observers: list[Callable[..., None]] = []
         self._conductor = Conductor(
-            runtime.store, lambda: self._watched(open_runtime()), self._leadership, self._settings, grace=grace
+            runtime.store,
+            lambda: self._watched(open_runtime()),
+            self._leadership,
+            self._settings,
+            grace=GRACE_SECONDS if grace is None else grace,
         )
         self.metrics = self._metrics()
         self._observers.append(self.metrics.observe)

@@ -1,0 +1,161 @@
+"""Real servers in processes of their own: started, stopped, paused, killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import httpx
+from tests.serve.conftest import Home, wait_for
+from tests.serve.probe import sign
+
+
+def names(home: Home) -> dict[str, str]:
+    """Account id to who has read it, among all that were committed."""
+    return dict(home.all("SELECT id, name FROM r_account"))
+
+
+def test_a_server_runs_what_is_due_and_ends_when_told(home: Home) -> None:
+    server = home.serve()
+    wait_for(lambda: home.runs() == [("run", "done")], "the first run")
+    assert server.role == "scheduling"
+    assert server.get("/probe/hello").text == "hello"
+    assert server.end() == 0
+    assert home.all("SELECT instance, settled, tries FROM schedules") == [("probe", 1, 0)]
+    assert home.all("SELECT expires_at FROM locks WHERE name IN ('serve', 'run')") == [(0,), (0,)]
+
+
+def test_a_webhook_is_read_soon(home: Home) -> None:
+    server = home.serve()
+    wait_for(lambda: home.runs() == [("run", "done")], "the first run")
+    body = json.dumps({"id": "e1", "object": "x1"}).encode()
+    for _ in range(2):  # the vendor repeats itself
+        answer = httpx.post(f"{server.url}/webhooks/probe", content=body, headers={"x-signature": sign(body)}, trust_env=False)
+        assert answer.status_code == 200
+    wait_for(lambda: home.runs() == [("run", "done"), ("hints", "done")], "the run for the hint")
+    assert names(home)["x1"] == "fetched"
+    assert [line for line in home.log() if "fetch" in line] == ["probe fetch x1"]
+    metrics = server.get("/metrics").text
+    assert 'wellkept_webhooks_total{instance="probe",status="200"} 2.0' in metrics
+    assert 'wellkept_runs_total{state="done"} 2.0' in metrics
+    assert server.end(signal.SIGINT) == 0
+
+
+def test_what_was_missed_while_down_is_caught_up_once(home: Home) -> None:
+    home.configure('schedule = "every 1 hour"')
+    assert home.serve().end() == 0
+    hours = 3_600_000
+    fired = int(time.time() * 1000) - 100 * hours
+    wait_for(lambda: home.all("SELECT COUNT(*) FROM runs WHERE state = 'running'") == [(0,)], "the end")
+    home.execute("DELETE FROM runs")
+    home.execute("DELETE FROM schedules")
+    home.execute(f"INSERT INTO schedules VALUES ('probe', {fired}, 1, 0)")
+    server = home.serve()
+    wait_for(lambda: home.runs() == [("run", "done")], "the run that was missed")
+    time.sleep(0.5)  # a second one would begin at once
+    assert server.end() == 0
+    assert home.runs() == [("run", "done")]
+    again = home.serve()
+    wait_for(lambda: again.role == "scheduling", "the lease")
+    time.sleep(0.3)
+    assert again.end() == 0
+    assert home.runs() == [("run", "done")]
+
+
+def test_a_paused_server_that_wakes_up_commits_nothing(home: Home) -> None:
+    """Two servers on one store: the first is stopped within a run, the second takes over, the first wakes up."""
+    home.configure(lease=1)
+    home.mode("gated")
+    first = home.serve()
+    wait_for(lambda: "probe waits" in home.log(first.pid), "the first server's run")
+    second = home.serve()
+    wait_for(lambda: second.role == "standby", "the second stands by")
+    first.send(signal.SIGSTOP)
+    home.mode("plain")
+    wait_for(lambda: ("run", "done") in home.runs(), "the second takes over, and does the run that was cut off")
+    committed = names(home)
+    assert committed == {"0": f"read by {second.pid}"}
+
+    (home.folder / f"gate-{first.pid}").touch()
+    first.send(signal.SIGCONT)
+    wait_for(lambda: "probe goes on" in home.log(first.pid), "the first goes on")
+    wait_for(lambda: first.role == "standby", "the first finds out")
+    assert second.role == "scheduling"
+    assert names(home) == committed
+    assert home.runs() == [("run", "interrupted"), ("run", "done")]
+    assert home.all("SELECT epoch FROM locks WHERE name = 'serve'") == [(2,)]
+    assert first.end() == 0
+    assert second.end() == 0
+
+
+def test_after_a_kill_the_next_server_begins_again_at_once(home: Home) -> None:
+    """Its lease of a minute need not end: the process is gone for certain."""
+    home.mode("gated")
+    first = home.serve()
+    wait_for(lambda: "probe waits" in home.log(first.pid), "the run")
+    assert first.end(signal.SIGKILL) == -signal.SIGKILL
+    home.mode("plain")
+    second = home.serve()
+    wait_for(lambda: ("run", "done") in home.runs(), "the run that was cut off")
+    assert home.runs() == [("run", "interrupted"), ("run", "done")]
+    assert second.end() == 0
+
+
+def test_a_stop_parks_the_run_and_the_next_server_goes_on(home: Home) -> None:
+    home.mode("gated")
+    first = home.serve()
+    wait_for(lambda: "probe waits" in home.log(first.pid), "the run")
+    assert first.end() == 0
+    assert home.runs() == [("run", "interrupted")]
+    assert home.all("SELECT summary FROM runs") == [("the server is stopping",)]
+    assert list(names(home)) == ["0"], "what was read is kept"
+    home.mode("plain")
+    second = home.serve()
+    wait_for(lambda: ("run", "done") in home.runs(), "the run goes on")
+    assert home.log(second.pid) == ["probe read 1 plain"]
+    assert second.end() == 0
+
+
+def test_a_run_that_blocks_is_named_and_left_behind(home: Home) -> None:
+    """The others go on: the deadline ends what obeys nobody, and it can commit nothing any more."""
+    home.configure(
+        f'[plugins.other]\nplugin = "probe"\nfolder = "{home.folder}"\nschedule = "0 0 1 1 *"',
+        serve="deadline_minutes = 0.01\nstop_seconds = 1",
+    )
+    home.mode("block")
+    server = home.serve(grace=0.5)
+    wait_for(lambda: ("run", "failed") in home.runs(), "the deadline")
+    ((summary,),) = home.all("SELECT summary FROM runs LIMIT 1")
+    assert summary.startswith("it hung in sync (")
+    assert "probe.accounts" in summary
+    assert "left behind" in server.errors
+    home.mode("plain")
+    body = b'{"id": "e1", "object": "x1"}'
+    httpx.post(f"{server.url}/webhooks/probe", content=body, headers={"x-signature": sign(body)}, trust_env=False)
+    wait_for(lambda: ("hints", "done") in home.runs(), "the next run")
+    assert server.end() == 0
+
+
+def test_a_run_that_hangs_is_ended_by_its_deadline(home: Home) -> None:
+    home.configure(serve="deadline_minutes = 0.01")
+    home.mode("hang")
+    server = home.serve()
+    wait_for(lambda: home.runs() and home.runs()[0][1] != "running", "the deadline")
+    assert home.all("SELECT state, summary FROM runs") == [
+        ("failed", "it hung in sync (probe.accounts) and was ended after 1 s")
+    ]
+    assert home.all("SELECT state FROM run_streams") == [("failed",)]
+    assert home.all("SELECT settled FROM schedules") == [(1,)], "it waits for its next time"
+    assert server.end() == 0
+
+
+def test_what_does_not_stop_in_time_is_cut_off(home: Home) -> None:
+    home.configure(serve="stop_seconds = 0.3")
+    home.mode("block")
+    server = home.serve(cut_off=0.3)
+    wait_for(lambda: home.log(server.pid), "the run")
+    assert server.end() == 5
+    ((state, summary),) = home.all("SELECT state, summary FROM runs")
+    assert state == "failed"
+    assert "sync (probe.accounts)" in summary
