@@ -76,6 +76,11 @@ def test_padding_after_a_compressed_body_is_no_fault_but_a_missing_end_is() -> N
     assert caught.value.cut
 
 
+def test_a_body_that_is_not_compressed_at_all_is_not_taken_for_padding() -> None:
+    with pytest.raises(BodyError, match="cannot be decompressed"):
+        list(Inflater("gzip").feed(b"<!doctype html><title>Down for maintenance</title>"))
+
+
 async def test_a_bomb_is_defused(client: Client, vendor: Any) -> None:
     bomb = gzip.compress(bytes(80_000_000))
     vendor.play(vendor.answer(body=bomb, headers={"Content-Encoding": "gzip"}))

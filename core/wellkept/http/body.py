@@ -28,16 +28,17 @@ class Inflater:
         if self._wbits is None:
             raise BodyError("it is compressed in a way that was not asked for")
         self._engine: zlib._Decompress | None = None
+        self._begun = False
         self._ended = True
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield what `data` unfolds to, `PIECE` bytes at a time."""
         while data:
             if self._engine is None:
-                if self._wbits == 31 and not data.startswith(b"\x1f"):
+                if self._wbits == 31 and self._begun and not data.startswith(b"\x1f"):
                     return  # padding after the last member
                 self._engine = zlib.decompressobj(self._wbits or _deflate_wbits(data[0]))
-                self._ended = False
+                self._begun, self._ended = True, False
             try:
                 piece = self._engine.decompress(data, PIECE)
             except zlib.error:

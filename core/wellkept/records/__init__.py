@@ -265,9 +265,13 @@ class Usage(Record, frozen=True, kw_only=True, omit_defaults=True):
         account_ref: str | None = None,
         person_ref: str | None = None,
     ) -> Usage:
-        """Return the row for (subject, event, day), whose id is the same for every reading."""
+        """Return the row for (subject, event, day), whose id is the same for every reading.
+
+        Somebody who acts for several accounts on one day has a row for each: where the account is named, it is part of the id.
+        """
+        plain = f"{day}|{len(event)}:{event}|{subject}"
         return cls(
-            id=f"{day}|{len(event)}:{event}|{subject}",
+            id=plain if account_ref is None else f"{day}@{len(event)}:{event}|{len(subject)}:{subject}|{account_ref}",
             version=version,
             subject=subject,
             account_ref=account_ref,

@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import unquote, urlsplit
 
 from wellkept.testing.forms import coerce, nest, parse_pairs, types_of
@@ -92,12 +93,12 @@ class Spec:
 
     @classmethod
     def load(cls, path: Path, *, unknown_names: Literal["fail", "allow"] = "fail", strip_suffix: str = "") -> Spec:
-        """Read a description from a JSON file.
+        """Read a description from a JSON file, or from a YAML file (``.yaml``, ``.yml``; needs PyYAML).
 
         Raises:
             ValueError: It is not OpenAPI 3.0 or 3.1.
         """
-        document = json.loads(path.read_bytes())
+        document = _read_yaml(path) if path.suffix in {".yaml", ".yml"} else json.loads(path.read_bytes())
         version = str(document.get("openapi", ""))
         if not version.startswith(("3.0", "3.1")):
             raise ValueError(f"{path.name} is not OpenAPI 3.0 or 3.1: its 'openapi' is {version or 'missing'}")
@@ -333,6 +334,25 @@ class Spec:
     def _validate(self, operation: Operation, pointer: str, value: Any, place: str) -> None:
         for error in self._validator(pointer).iter_errors(value):
             raise SpecMismatch(operation.name, _pointer(place, error.instance_path), error.message)
+
+
+def _read_yaml(path: Path) -> Any:
+    """Read YAML as JSON would say it: a date is a text, and a key is one as well (``200`` among the statuses)."""
+    yaml: Any = import_module("yaml")
+
+    class Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+        yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, Any]]]] = {
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return _with_text_keys(yaml.load(path.read_bytes(), Loader))
+
+
+def _with_text_keys(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_with_text_keys(item) for item in node]
+    return {str(key): _with_text_keys(value) for key, value in node.items()} if isinstance(node, dict) else node
 
 
 def _media(content_type: str) -> str:

@@ -7,7 +7,8 @@ What a read promises:
 * The days of a window are handed over one by one, each as a generation (`Batch.replaces`) with the cursor after it. A kill in
   between loses nothing, and a day that is read twice never doubles.
 * A line that cannot be read goes to the dead letters. Its day is stored with what could be read, and nothing of that day is
-  removed, because what is missing might be in that line. Too many such lines end the read: then it is not the line that is odd.
+  removed, because what is missing might be in that line; where the line does not even tell its day, that holds for the whole
+  window. Too many such lines end the read: then it is not the line that is odd.
 * The day that is not over yet is left out, unless the configuration asks for it: it would look like a drop.
 """
 
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wellkept import Batch, Reject, Replace
-from wellkept.errors import FatalError, RejectedError
+from wellkept.errors import FatalError, RejectedError, RetryableError
 from wellkept.http import decode_line
 from wellkept.records import Usage
 from wellkept_mixpanel.days import DAY, Calendar
@@ -45,7 +46,7 @@ MOST_REJECTS = 1000
 ANONYMOUS = "$device:"
 """How the ids of visitors begin of whom nobody knows who they are."""
 
-_TIME = re.compile(rb'"time"\s*:\s*(\d{1,12})')
+_TIME = re.compile(rb'"time"\s*:\s*(\d{1,12})\s*[,}]')
 
 
 class Place(msgspec.Struct, frozen=True, tag="events", omit_defaults=True):
@@ -144,25 +145,30 @@ class EventReader:
                 async for step in steps:
                     if step is None:
                         yield Batch(), None
+            unplaced = rejects.pop("", [])
+            if unplaced:
+                yield Batch(rejects=unplaced), None
             day = first
             while day <= last:
-                for batch in self._generation(day, tally, rejects.get(day.isoformat(), []), version):
-                    yield batch, day.isoformat() if batch.last else None
+                name = day.isoformat()
+                for batch, ends in self._day(day, tally, rejects.get(name, []), version, replace=not unplaced):
+                    yield batch, name if ends else None
                 day += DAY
         finally:
             tally.close()
 
     async def _count(self, first: date, last: date, tally: Tally, rejects: dict[str, list[Reject]]) -> bool:
-        """Count the lines of one export; rejects are kept by day. Returns when all is counted.
+        """Count the lines of one export; rejects are kept by day, "" where it is not known. Returns when all is counted.
 
         Raises:
+            RetryableError: The answer is no export at all.
             FatalError: So many lines cannot be read that the figures would be wrong.
         """
         wanted = {(first + DAY * number).isoformat() for number in range((last - first).days + 1)}
         from_date, to_date = self._calendar.asked_for(first, last, self._clock.now())
         events = msgspec.json.encode(self._config.events).decode() if self._config.events else None
         lines = self._api.export(from_date, to_date, event=events)
-        bad = 0
+        good = bad = 0
         async with aclosing(lines):
             async for line in lines:
                 rows = self._rows(line, wanted)
@@ -171,12 +177,16 @@ class EventReader:
                     if bad > MOST_REJECTS:
                         raise FatalError(f"more than {MOST_REJECTS} lines of the export cannot be read: {rows.reason}")
                     day = self._day_of_bad(line)
-                    rejects.setdefault(day if day in wanted else first.isoformat(), []).append(rows)
+                    if not day or day in wanted:
+                        rejects.setdefault(day, []).append(rows)
                     continue
+                good += 1
                 for row in rows:
                     tally.add(row)
                 if tally.full:
                     await asyncio.to_thread(tally.spill)
+        if bad and not good and not any(reject.raw.startswith(b"{") for found in rejects.values() for reject in found):
+            raise RetryableError("Mixpanel answered with something else than events")
         return True
 
     def _rows(self, line: bytes, wanted: set[str]) -> list[Row] | Reject:
@@ -196,23 +206,27 @@ class EventReader:
             return [Row(day, subject or account, event, account) for account in accounts]
         return [] if not subject or subject.startswith(ANONYMOUS) else [Row(day, subject, event, "")]
 
-    def _day_of_bad(self, line: bytes) -> str | None:
+    def _day_of_bad(self, line: bytes) -> str:
+        """Return the day of a line that cannot be read, if that much can be; else an empty text."""
         match = _TIME.search(line)
         try:
-            return self._calendar.day_of_event(int(match[1])) if match else None
+            return self._calendar.day_of_event(int(match[1])) if match else ""
         except RejectedError:
-            return None
+            return ""
 
-    def _generation(self, day: date, tally: Tally, rejects: list[Reject], version: int) -> Iterator[Batch]:
-        """Yield one day in batches; the last one says so."""
-        replaces = Replace(record=Usage, field="day", start=day.isoformat(), end=(day + DAY).isoformat())
+    def _day(
+        self, day: date, tally: Tally, rejects: list[Reject], version: int, *, replace: bool
+    ) -> Iterator[tuple[Batch, bool]]:
+        """Yield one day in batches, and whether each is the day's last; without `replace` nothing stored is removed."""
+        start, end = day.isoformat(), (day + DAY).isoformat()
+        replaces = Replace(record=Usage, field="day", start=start, end=end) if replace else None
         records: list[Usage] = []
-        for row, count in tally.of_day(day.isoformat()):
+        for row, count in tally.of_day(start):
             if len(records) == BATCH:
-                yield Batch(records=records, replaces=replaces, last=False)
+                yield Batch(records=records, replaces=replaces, last=not replace), False
                 records = []
             records.append(_usage(row, count, version))
-        yield Batch(records=records, rejects=rejects, replaces=replaces)
+        yield Batch(records=records, rejects=rejects, replaces=replaces), True
 
 
 def _usage(row: Row, count: int, version: int) -> Usage:

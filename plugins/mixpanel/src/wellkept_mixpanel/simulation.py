@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing import Server
 from wellkept.testing.simulation import Happening, Receipt, Setting
+from wellkept.testing.world import Seen
 from wellkept_mixpanel.simulator import MixpanelSimulator
 from wellkept_mixpanel.simulator.state import GROUP_KEY
 
@@ -27,7 +28,9 @@ class MixpanelSimulation:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._simulator = MixpanelSimulator(accounts=setting.accounts, clock=setting.clock, seed=setting.seed)
+        self._simulator = MixpanelSimulator(
+            sightings=setting.world.seen_by("analytics"), clock=setting.clock, seed=setting.seed
+        )
         self._server = Server(self._simulator)
         self._seen = 0
 
@@ -56,13 +59,20 @@ class MixpanelSimulation:
             "api_base": self._server.url,
         }
 
+    def records(self) -> Mapping[str, Seen]:
+        """Return what is behind the groups."""
+        project = self._simulator.project
+        known = ((project.group_id(sighting.ref), sighting.ref) for sighting in self._simulator.sightings)
+        return {group: Seen("analytics", ref) for group, ref in known if group in project.groups}
+
     def unfold(self) -> Sequence[Happening]:
         """Let some customers turn out to have stopped."""
-        simulator, draw = self._simulator, random.Random(f"demo/{self._setting.seed}")  # noqa: S311 - a simulation
+        simulator, draw = self._simulator, random.Random(f"demo/analytics/{self._setting.seed}")  # noqa: S311 - a simulation
+        stage = {company.key for company in self._setting.stage("analytics") if company.fate in {"thriving", "steady"}}
         busy = [
             simulator.project.group_id(sighting.ref)
             for sighting in simulator.sightings
-            if sighting.company.fate in {"thriving", "steady"} and sighting.merged_into is None and not sighting.test
+            if sighting.main and sighting.company.key in stage and sighting.company.seats > 2
         ]
         count = min(MOST, max(FEWEST, round(self._setting.accounts * SHARE)), len(busy))
         chosen = sorted(draw.sample(busy, count))

@@ -76,7 +76,6 @@ class MixpanelSimulator(Simulator):
         token: The project's token, for sending.
         data_group_id: The id of the group key ``company_id``.
         spoilt: Lines that the next exports have among theirs.
-        early: The share of its lines after which the next export is given up; None: it comes to its end.
         refused_ids: Ids whose updates are refused, and why.
     """
 
@@ -109,7 +108,7 @@ class MixpanelSimulator(Simulator):
         self.sightings = sightings
         self.project.populate(sightings)
         self.spoilt: list[bytes] = []
-        self.early: float | None = None
+        self._early: list[float | None] = []
         self.refused_ids: dict[str, str] = {}
         self._export = Budget(self.clock, ((60, 3600), (3, 1)), concurrent=100, kept=limits)
         self._query = Budget(self.clock, ((60, 3600),), concurrent=5, kept=limits)
@@ -131,6 +130,10 @@ class MixpanelSimulator(Simulator):
         with self.lock:
             self.project.habits.stopped[group] = self.clock.now() // 1000 - days_ago * 86_400
 
+    def give_up_export(self, at: float = 0.5, *, after: int = 0) -> None:
+        """Let an export end with the mark of one that was given up, after a share of its lines; `after` others go well."""
+        self._early += [*[None] * after, at]
+
     def forget_snapshots(self) -> None:
         """Let all sessions of profile queries end."""
         self._snapshots.clear()
@@ -141,7 +144,7 @@ class MixpanelSimulator(Simulator):
             "track": self.track,
             "stop_using": self.stop_using,
             "forget_snapshots": self.forget_snapshots,
-            "give_up_export": lambda at=0.5: setattr(self, "early", at),
+            "give_up_export": self.give_up_export,
         }
 
     def error(self, status: int, code: str | None = None) -> Answer:
@@ -224,9 +227,9 @@ class MixpanelSimulator(Simulator):
                 lines = lines[:limit]
             else:
                 lines[len(lines) // 2 : len(lines) // 2] = self.spoilt
-                if self.early is not None:
-                    lines = [*lines[: int(len(lines) * self.early)], b"terminated early"]
-                    self.early = None
+                share = self._early.pop(0) if self._early else None
+                if share is not None:
+                    lines = [*lines[: int(len(lines) * share)], b"terminated early"]
         text = b"\n".join([*lines, b""])
         headers = {"content-type": "text/plain; charset=utf-8"}
         if "gzip" in request.headers.get("accept-encoding", "") and len(text) > SMALLEST_COMPRESSED:

@@ -58,7 +58,7 @@ class Habits:
     def _of(self, sighting: Sighting, group: str, people: Sequence[str], day: date) -> Iterator[Act]:
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
         level = self._level(sighting.company, midnight)
-        if level <= 0:
+        if level <= 0 or not sighting.main:
             return
         draw = random.Random(f"{self.seed}/{group}/{day}")  # noqa: S311 - a simulation
         end = self.stopped.get(group)
