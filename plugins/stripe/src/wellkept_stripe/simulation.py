@@ -26,7 +26,7 @@ class StripeSimulation:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._simulator = StripeSimulator(world=setting.world, clock=setting.clock, seed=setting.seed)
+        self._simulator = StripeSimulator(world=setting.world, clock=setting.clock, seed=setting.seed, rate_limit=25)
         self._server = Server(self._simulator)
         self._seen = 0
 

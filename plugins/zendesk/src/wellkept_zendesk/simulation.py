@@ -8,12 +8,16 @@ from collections.abc import Mapping, Sequence
 from wellkept.records import Json
 from wellkept.testing import Server
 from wellkept.testing.simulation import Happening, Receipt, Setting
+from wellkept.testing.world import Seen
 from wellkept_zendesk.simulator import ZendeskSimulator
 from wellkept_zendesk.simulator.world import ANGRY, LEAVING
 
-SHARE = 0.03
+SHARE = 0.02
 """Of the organizations, how many something happens to; at least `FEWEST`, at most `MOST`."""
 FEWEST, MOST = 4, 15
+
+FATES = frozenset({"thriving", "steady"})
+"""Who is not in trouble already, so that what happens here shows."""
 
 SUBDOMAIN = "wellkept-demo"
 
@@ -23,7 +27,9 @@ class ZendeskSimulation:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._simulator = ZendeskSimulator(accounts=setting.accounts, clock=setting.clock, seed=setting.seed)
+        self._simulator = ZendeskSimulator(
+            sightings=setting.world.seen_by("helpdesk"), clock=setting.clock, seed=setting.seed, rate_limit=200
+        )
         self._server = Server(self._simulator)
         self._seen = 0
 
@@ -43,20 +49,23 @@ class ZendeskSimulation:
             "api_base": self._server.url,
         }
 
+    def records(self) -> Mapping[str, Seen]:
+        """Return what is behind the organizations."""
+        return {str(id_): Seen("helpdesk", ref) for ref, id_ in self._simulator.organizations.items()}
+
     def unfold(self) -> Sequence[Happening]:
         """Let people complain, wait, rate badly, and say that they want to leave."""
-        simulator, draw = self._simulator, random.Random(f"demo/zendesk/{self._setting.seed}")  # noqa: S311 - a simulation
+        simulator, draw = self._simulator, random.Random(f"demo/helpdesk/{self._setting.seed}")  # noqa: S311 - a simulation
+        stage = [company.key for company in self._setting.stage("helpdesk") if company.fate in FATES]
+        known = {simulator.organizations[key] for key in stage if key in simulator.organizations}
+        people: dict[int, int] = {}
         with simulator.lock:
-            state = simulator.state
-            gone = {row["id"] for row in state.all("organization") if row["deleted_at"] or "test" in row["tags"]}
-            people: dict[int, int] = {}
-            for user in state.all("user", lambda row: row["organization_id"] is not None and bool(row["active"])):
-                if user["organization_id"] not in gone:
-                    people.setdefault(user["organization_id"], user["id"])
+            for user in simulator.state.all("user", lambda row: row["organization_id"] in known and bool(row["active"])):
+                people.setdefault(user["organization_id"], user["id"])
         organizations = sorted(people)
         draw.shuffle(organizations)
         happenings = []
-        for number, organization in enumerate(organizations[: min(MOST, max(FEWEST, round(len(people) * SHARE)))]):
+        for number, organization in enumerate(organizations[: min(MOST, max(FEWEST, round(self._setting.accounts * SHARE)))]):
             person = people[organization]
             if number % 3 == 0:
                 ticket = simulator.new_ticket(person, draw.choice(ANGRY), priority="normal")
