@@ -27,9 +27,13 @@ somebody whom the vendor knows at ``several`` accounts joins nothing. A domain: 
 alone."""
 
 PLACEHOLDERS = frozenset(
-    {"", "null", "none", "nil", "undefined", "nan", "n/a", "na", "unknown", "anonymous", "test", "true", "false"}
-)
-"""External ids that stand for none; so does everything that consists of zeros, dashes, dots and spaces alone, and -1."""
+    {
+        "anonymous", "default", "false", "missing", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "pending", "placeholder",
+        "tba", "tbc", "tbd", "test", "todo", "true", "undefined", "unknown",
+    }
+)  # fmt: skip
+"""External ids that stand for none; so does everything that consists of zeros, dashes, x, question marks and the like alone,
+and -1."""
 
 NOBODY = frozenset({"noreply", "no-reply", "donotreply", "do-not-reply", "none", "null", "unknown", "nobody", "na", "n/a"})
 """Local parts of addresses that stand for none."""
@@ -56,7 +60,7 @@ class Key(NamedTuple):
 def believable(external_id: str | None) -> str | None:
     """Return an external id, without blanks around it, unless it stands for none."""
     text = (external_id or "").strip()
-    if text.lower() in PLACEHOLDERS or not text.strip("0-. ") or text == "-1":
+    if text.lower() in PLACEHOLDERS or not text.lower().strip("0-. _?*#x") or text == "-1":
         return None
     return text
 

@@ -81,7 +81,7 @@ def likeness(a: str, b: str) -> Likeness:
     if _contains(one, two) or _contains(two, one) or _is_acronym(one, two) or _is_acronym(two, one):
         return "like"
     short, long = sorted((left, right), key=len)
-    if len(short) >= 4 and long.startswith(short):
+    if (len(short) >= 4 and long.startswith(short)) or (len(short) >= 3 and _is_unspaced(short) and short in long):
         return "like"
     return "unlike"
 
@@ -116,12 +116,26 @@ def is_persons(name: str, email: str) -> bool:
 
 def _typo(a: str, b: str) -> bool:
     """Say whether two words differ by a typing error at most; short ones must be equal, and numbers never err."""
-    if a == b:
+    if a == b or (len(a) >= 4 and _is_swapped(a, b)):
         return True
     if min(len(a), len(b)) < 5 or abs(len(a) - len(b)) > 2 or _digits(a) != _digits(b):
         return False
     matcher = SequenceMatcher(None, a, b, autojunk=False)
     return matcher.real_quick_ratio() >= LIKE and matcher.quick_ratio() >= LIKE and matcher.ratio() >= LIKE
+
+
+def _is_swapped(a: str, b: str) -> bool:
+    """Say whether two neighbouring letters stand the other way round, and nothing else differs."""
+    differ = [place for place, (one, other) in enumerate(zip(a, b, strict=False)) if one != other]
+    if len(a) != len(b) or len(differ) != 2 or differ[1] != differ[0] + 1 or _digits(a) != _digits(b):
+        return False
+    first, second = differ
+    return a[first] == b[second] and a[second] == b[first]
+
+
+def _is_unspaced(text: str) -> bool:
+    """Say whether a text is of a script without spaces, where a short name stands within the long one: behind a city, say."""
+    return _script(text) in {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}
 
 
 def _plain(word: str) -> str:
