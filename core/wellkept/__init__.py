@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         TicketTag,
     )
     from wellkept.events import Event
-    from wellkept.frame import Column, Formula, Frame, Gap, Measure, Row, Unit, Value
+    from wellkept.frame import Aggregate, Column, Formula, Frame, Gap, Measure, Row, Unit, Value
     from wellkept.hookspecs import API, hookimpl
     from wellkept.policy import Decider, Fact, Facts, Machine, Policy, Step, Verdict
     from wellkept.routes import Route
@@ -70,6 +70,7 @@ __all__ = [
     "PRIORITIES",
     "AccountScorer",
     "Action",
+    "Aggregate",
     "Batch",
     "CheckResult",
     "Clock",
@@ -168,7 +169,7 @@ _HOME = {
         "TicketTag",
     ),
     "wellkept.events": ("Event",),
-    "wellkept.frame": ("Column", "Formula", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
+    "wellkept.frame": ("Aggregate", "Column", "Formula", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
     "wellkept.hookspecs": ("API", "hookimpl"),
     "wellkept.policy": ("Decider", "Fact", "Facts", "Machine", "Policy", "Step", "Verdict"),
     "wellkept.routes": ("Route",),

@@ -7,6 +7,7 @@ None in Python, and a *predicate* in SQL, for a stored flag is the number 0 or 1
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -265,6 +266,16 @@ def absolute(part: Node, start: int) -> Node:
         return f"CASE WHEN {part.sql(writer)} < 0 THEN -({part.sql(writer)}) ELSE {part.sql(writer)} END"
 
     return Node(part.kind, _mapped(part, abs, str, start).run, sql, start)
+
+
+def root(part: Node, start: int) -> Node:
+    """Return the square root; that of a negative number is unknown."""
+
+    def run(row: Mapping[str, Any]) -> Any:
+        value = part.run(row)
+        return math.sqrt(value) if _number(value) and value >= 0 else None
+
+    return Node("number", run, lambda sql: f"CASE WHEN {part.sql(sql)} >= 0 THEN SQRT({part.sql(sql)}) END", start)
 
 
 def lower(part: Node, start: int) -> Node:

@@ -8,8 +8,8 @@ same text can be written as SQL, with the same meaning.
   ``not in [...]``, parentheses.
 * ``usd(500)``, and so with every ISO 4217 code: an amount of money, comparable only with money of that currency.
 * ``days(3)``, ``hours(2)``: spans of time. Instants differ by a span: ``as_of - created_at > days(90)``.
-* ``abs(x)``, ``min(x, y)``, ``max(x, y)``, ``lower(text)`` (A to Z alone), ``startswith(text, 'a')``, ``contains(text, 'a')``;
-  ``contains(tags, 'vip')`` of a list asks for a member.
+* ``abs(x)``, ``sqrt(x)``, ``min(x, y)``, ``max(x, y)``, ``lower(text)`` (A to Z alone), ``startswith(text, 'a')``,
+  ``contains(text, 'a')``; ``contains(tags, 'vip')`` of a list asks for a member.
 * A missing value is *unknown*, and so is what is computed from it. A condition holds only when it is known to be true, and
   ``x is None``, ``x is not None`` and ``known(x)`` are always known.
 """
@@ -62,7 +62,7 @@ _SYMBOLS: dict[type[ast.AST], str] = {
     ast.Div: "/",
 }
 
-_FUNCTIONS = ("abs", "contains", "days", "hours", "known", "lower", "max", "min", "startswith")
+_FUNCTIONS = ("abs", "contains", "days", "hours", "known", "lower", "max", "min", "sqrt", "startswith")
 
 
 class ExpressionError(ConfigError):
@@ -420,6 +420,11 @@ class _Parser:
                 result = op.is_known(first, start, known=True)
             case "abs":
                 result = op.absolute(self.counted(first, "abs()"), start)
+            case "sqrt":
+                first = self.counted(first, "sqrt()")
+                if first.kind not in {"number", "any"}:
+                    raise self.error(f"'sqrt()' does not work with {describe(first)}", first)
+                result = op.root(first, start)
             case "min" | "max":
                 for index in range(1, len(arguments)):
                     arguments[0], arguments[index] = self.pair(arguments[0], arguments[index], ordered=True)

@@ -42,7 +42,8 @@ class Measure(Declared, frozen=True, kw_only=True):
             an even number of values the mean of the two in the middle), ``p90`` (the smallest value that at least 90 of
             100 do not exceed), ``latest`` value of it by `time`, ``any`` (is there a row), ``slope`` (change of the daily
             sum over the window, per day).
-        field: The field aggregated; not for ``count`` and ``any``.
+        field: The field aggregated; not for ``count`` and ``any``. ``distinct`` takes several texts or days, such as
+            ``"day, subject"``, and counts their combinations.
         time: The instant or day field that places a row in time; needed with `window` and ``latest``.
         window: Days before and up to the as-of date; None counts all of the past. Over a *day* field, days on which all
             accounts together were far quieter than usual (an outage, a public holiday) do not count: the same weekday

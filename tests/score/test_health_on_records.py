@@ -21,7 +21,7 @@ from wellkept.store import Store, cursors, outbox, runs, scores
 from wellkept.store.cursors import Key
 from wellkept.store.records import RecordTables
 from wellkept_health.config import HealthConfig
-from wellkept_health.measures import MEASURES
+from wellkept_health.measures import columns
 from wellkept_health.scorer import HealthScorer
 from wellkept_playbooks.config import PlaybooksConfig
 from wellkept_playbooks.rule import Rule
@@ -131,7 +131,7 @@ class House:
         store.write_now(self.tables.ensure)
         feed = [Feed(instance="stripe", stream="all", plugin="stripe")]
         feeds = {type_.type: feed for type_ in BILLING}
-        self.plan = Plan([("health", item) for item in MEASURES], tables=self.tables, feeds=feeds)
+        self.plan = Plan([("health", item) for item in columns(HealthConfig())], tables=self.tables, feeds=feeds)
         self.scorers = [("health", HealthScorer(HealthConfig()))]
         self.rules = [("playbooks", Rule(table)) for table in PlaybooksConfig.model_validate(tomllib.loads(RULES)).rules]
         self.report = ScoreReport()

@@ -423,7 +423,7 @@ def _used(plan: Plan, record: type[Record], parts: Sequence[Part]) -> set[str]:
     """Return the columns of a type that the aggregates and filters of some measures read."""
     used = {"deleted"} | ({"currency"} if any(part.money for part in parts) else set())
     for part in parts:
-        used |= {field.name for field in (part.field, part.time, part.per) if field is not None}
+        used |= {name for field in (part.field, part.time, part.per) if field is not None for name in field.names}
         used |= {name for filter_ in (part.where, part.having) if filter_ is not None for name in filter_.names}
     return {name for name in (name.partition(".")[0] for name in used) if name in plan.tables.columns(record)}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -44,7 +44,7 @@ class Field:
     """One field.
 
     Attributes:
-        name: The field; ``extra.KEY`` for a custom one.
+        name: The field; ``extra.KEY`` for a custom one; several, as ``day, subject``, for their combinations.
         sort: ``instant`` is an integer called ``at`` or ``..._at``; ``day`` a text called ``day``, ``..._day`` or ``..._on``.
     """
 
@@ -55,6 +55,11 @@ class Field:
     def custom(self) -> bool:
         """Whether it lives in `Record.extra`."""
         return "." in self.name
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The fields of the record that it is made of."""
+        return [self.name] if self.custom else self.name.split(", ")
 
     @property
     def words(self) -> str:
@@ -69,7 +74,7 @@ class Field:
     def sql(self) -> str:
         """Return its value in SQL, of a table called ``r``."""
         if not self.custom:
-            return f'r."{self.name}"'
+            return " || ' ' || ".join(f'r."{name}"' for name in self.names)
         return json_value('r."extra"', self.name.partition(".")[2], self.sort)
 
 
@@ -86,7 +91,7 @@ def find_field(record: type[Record], name: str, unit: str) -> Field:
 
     Args:
         record: The record type.
-        name: The field; ``extra.KEY`` for a custom one.
+        name: The field; ``extra.KEY`` for a custom one; several, as ``day, subject``, for their combinations.
         unit: What a custom one is wanted as, which says what sort it must be: a unit, or ``scalar``.
 
     Raises:
@@ -98,6 +103,11 @@ def find_field(record: type[Record], name: str, unit: str) -> Field:
         if '"' in key:
             raise ValueError(f"the custom field {key!r} has quotation marks in its name")
         return Field(name, _CUSTOM.get(unit, "float"))
+    if unit == "scalar" and ", " in name:
+        parts = [find_field(record, part, unit) for part in name.split(", ")]
+        if any(part.custom or part.sort not in {"text", "day"} for part in parts):
+            raise ValueError(f"only texts and days have combinations, and {name!r} has others")
+        return Field(name, "text")
     if name not in fields or fields[name].sort == "json":
         known = [other for other, field in fields.items() if field.sort != "json"]
         advice = nearest(name, known)

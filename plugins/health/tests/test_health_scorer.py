@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from wellkept import Column, Frame, Gap, Score, Value
 from wellkept.errors import ConfigError
+from wellkept.expressions import parse
 from wellkept.records import Invoice, PaymentAttempt, PaymentMethod, Subscription, Usage
+from wellkept_health.billing import BILLING_FORMULAS
 from wellkept_health.config import HealthConfig
-from wellkept_health.measures import MEASURES
+from wellkept_health.measures import FORMULAS, MEASURES
 from wellkept_health.past import Memory
 from wellkept_health.scorer import HealthScorer
 
@@ -26,14 +28,22 @@ COLUMNS = {
     measure.name: Column(
         name=measure.name, unit=measure.unit, doc=measure.doc, currency="usd" if measure.unit == "money" else None
     )
-    for measure in MEASURES
+    for measure in (*MEASURES, *FORMULAS)
 } | {"tenure_days": Column(name="tenure_days", unit="days", doc="Core's own.")}
-BILLING = {measure.name for measure in MEASURES if measure.record in {Subscription, Invoice, PaymentAttempt, PaymentMethod}}
-PAST = Score(account="a", value=Decimal(100), band="green", coverage=1.0, carry={"past.mrr": "2026-06-01=50000"})
-"""Yesterday's score of an account whose revenue has not changed since June."""
+BILLING = {measure.name for measure in MEASURES if measure.record in {Subscription, Invoice, PaymentAttempt, PaymentMethod}} | {
+    formula.name for formula in BILLING_FORMULAS
+}
+PAST = Score(account="a", value=Decimal(100), band="green", coverage=1.0)
+"""Yesterday's score."""
+
+VALUES = {formula.name: parse(formula.value) for formula in FORMULAS}
 
 HEALTHY: dict[str, Value] = {
     "mrr": 50_000,
+    "mrr_28d_ago": 50_000,
+    "mrr_90d_ago": 50_000,
+    "plan": "team",
+    "ended_unpaid": False,
     "subscriptions": 1,
     "active_subscriptions": 1,
     "past_due_subscriptions": 0,
@@ -60,10 +70,21 @@ HEALTHY: dict[str, Value] = {
     "active_days_before_84d": 60,
     "days_since_use": 0,
     "seats_active": 9,
+    "people_7d": 8,
+    "people_1d": 6,
+    "person_days_28d": 120,
     "tickets_28d": 1,
     "tickets_before_84d": 3,
     "open_tickets": 0,
     "reopens_28d": 0,
+    "reply_median_90d": 30.0,
+    "reply_p90_90d": 120.0,
+    "reply_business_median_90d": 30.0,
+    "reply_business_p90_90d": 90.0,
+    "resolution_median_90d": 600.0,
+    "resolution_p90_90d": 2000.0,
+    "resolution_business_median_90d": 300.0,
+    "resolution_business_p90_90d": 900.0,
     "ticket_churn_intent_60d": False,
     "nps_score": 9.5,
     "nps_low": 0.0,
@@ -71,15 +92,32 @@ HEALTHY: dict[str, Value] = {
     "csat_score": 5.0,
     "csat_low": 1.0,
     "csat_high": 5.0,
+    "nps_answers": 4,
+    "nps_promoters": 4,
+    "nps_detractors": 0,
+    "csat_answers": 4,
+    "csat_satisfied": 4,
     "nps_age_days": 10,
     "csat_age_days": 10,
     "survey_churn_intent_90d": False,
     "touches_90d": 9,
+    "mails_sent_90d": 12,
+    "mails_opened_90d": 6,
+    "mails_clicked_90d": 3,
+    "open_tasks": 1,
+    "overdue_tasks": 0,
+    "tasks_done_90d": 2,
+    "days_since_task": 12,
 }
+
+
+def with_formulas(row: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {**row, **{name: value.evaluate(row) for name, value in VALUES.items() if name not in row}}
 
 
 def frame(rows: Mapping[str, Mapping[str, Value]], gaps: Mapping[str, Gap] | None = None) -> Frame:
     accounts = sorted(rows)
+    rows = {account: with_formulas(row) for account, row in rows.items()}
     cells = {name: [rows[account][name] for account in accounts] for name in COLUMNS}
     why = {name: dict.fromkeys(range(len(accounts)), gap) for name, gap in (gaps or {}).items()}
     return Frame(AS_OF, accounts, COLUMNS, cells, why)
@@ -103,7 +141,8 @@ def score(
     using: HealthScorer | None = None,
 ) -> Score:
     row = {**HEALTHY, **(change or {}), **dict.fromkeys(missing)}
-    view = frame({"a": row}, dict.fromkeys(missing, gap))
+    unknown = [name for name, value in VALUES.items() if not value.names.isdisjoint(missing)]
+    view = frame({"a": row}, dict.fromkeys((*missing, *unknown), gap))
     (found,) = (using or DEFAULT).score(view, {"a": previous} if previous else {})
     assert found.value is None or sum((part.points for part in found.contributions), found.reference) == found.value
     return found
@@ -138,12 +177,12 @@ RISKS: dict[str, tuple[dict[str, Value], str, str]] = {
     ),
     "F3 frequent requests": (
         {"tickets_28d": 9, "tickets_before_84d": 3},
-        "asks for help more than usual: 9 tickets in 28 days, 3 in the 84 days before",
+        "asks for help more than usual: 9 tickets in 28 days, 3 in the 84 days before, 10 seats",
         "support",
     ),
     "F4 low satisfaction": (
-        {"csat_score": 2.0},
-        "not satisfied: CSAT answers average 2 of 5, the last one 10 days ago",
+        {"csat_score": 2.0, "csat_satisfied": 0},
+        "not satisfied: 0 % of the CSAT answers are good, answers: 4, on average 2 of 5, the last one 10 days ago",
         "satisfaction",
     ),
     "F5 cancellation": (
@@ -163,8 +202,8 @@ RISKS: dict[str, tuple[dict[str, Value], str, str]] = {
     ),
     "F7 seats unused": ({"seats_active": 1}, "seats unused: 1 people use the 10 seats paid for", "usage"),
     "F8 NPS": (
-        {"nps_score": 3.0},
-        "would not recommend us: NPS answers average 3 of 10, the last one 10 days ago",
+        {"nps_score": 3.0, "nps_promoters": 0, "nps_detractors": 4},
+        "would not recommend us: NPS -100 ± 59.6, answers: 4, on average 3 of 10, the last one 10 days ago",
         "satisfaction",
     ),
     "F11 failed payments": (
@@ -217,6 +256,32 @@ RISKS: dict[str, tuple[dict[str, Value], str, str]] = {
         "payment trouble: 1 invoices of 90 days given up as uncollectible",
         "billing",
     ),
+    "F1 comes less often": (
+        {"active_days_28d": 5},
+        "comes less often: on 5 of 28 days, before that on 60 of 84",
+        "usage",
+    ),
+    "F3 no seats are sold": (
+        {"tickets_28d": 9, "seats_bought": None},
+        "asks for help more than usual: 9 tickets in 28 days, 3 in the 84 days before",
+        "support",
+    ),
+    "F7 nobody": (
+        {"seats_active": 0, "person_days_28d": 0},
+        "nobody uses it: no person in 28 days, 10 seats paid for",
+        "usage",
+    ),
+    "slow answers": (
+        {"reply_median_90d": 2880.0, "reply_p90_90d": 9000.0},
+        "waits for answers: half of the first replies took 2,880 minutes or more, one in ten 9,000 minutes or more",
+        "support",
+    ),
+    "slow solutions": (
+        {"resolution_median_90d": 20_160.0, "resolution_p90_90d": 30_000.0},
+        "waits for solutions: half of the tickets took 20,160 minutes or more, one in ten 30,000 minutes or more",
+        "support",
+    ),
+    "overdue tasks": ({"overdue_tasks": 2}, "we owe them something: overdue tasks of ours: 2", "engagement"),
     "contraction": (
         {"mrr": 20_000},
         "pays less than a month ago: 200.00 USD a month, it was 500.00 USD",
@@ -254,7 +319,8 @@ def test_billing_alone_shows_it_too(risk: str) -> None:
     change, text, _ = RISKS[risk]
     found = score(change, missing=only_billing())
     assert found.coverage > 0.9
-    assert found.note == "card default; no data on usage, support, satisfaction; unknown: touches"
+    assert found.note is not None
+    assert found.note.startswith("card default; no data on usage, support, satisfaction; unknown: overdue_tasks, touches; main")
     assert text in reasons(found)
 
 
@@ -280,7 +346,7 @@ def test_a_weekend_is_no_silence() -> None:
 
 
 def test_a_seat_more_than_paid_for_is_no_loss() -> None:
-    assert score({"seats_active": 30}).value == 100
+    assert score({"seats_active": 30, "person_days_28d": 300}).value == 100
 
 
 # --- what is missing ---
@@ -327,7 +393,7 @@ def test_an_account_is_measured_against_its_own_card() -> None:
     found = score(young, previous=None)
     assert found.note == "card new"
     assert found.value == 100
-    assert score({**young, "tenure_days": 91}).note == "card default"
+    assert score({**young, "tenure_days": 91}).note == "card default; main cause: poor support"
 
 
 # --- steadiness ---
@@ -382,10 +448,16 @@ def test_an_account_does_not_depend_on_its_neighbours() -> None:
 # --- the past ---
 
 
-def day(number: int, mrr: Value, previous: Score | None) -> Score:
-    cells: dict[str, list[Value]] = {name: [cell] for name, cell in {**HEALTHY, "mrr": mrr}.items()}
+REMEMBERS = HealthScorer(
+    HealthConfig.model_validate({"signals": {"open_tickets": {"value": "open_tickets - open_tickets_28d_ago"}}})
+)
+REMEMBERS.bind(COLUMNS)
+
+
+def day(number: int, tickets: Value, previous: Score | None) -> Score:
+    cells: dict[str, list[Value]] = {name: [cell] for name, cell in with_formulas({**HEALTHY, "open_tickets": tickets}).items()}
     view = Frame(AS_OF + timedelta(days=number), ["a"], COLUMNS, cells)
-    (found,) = DEFAULT.score(view, {"a": previous} if previous else {})
+    (found,) = REMEMBERS.score(view, {"a": previous} if previous else {})
     return found
 
 
@@ -393,39 +465,43 @@ def lost(found: Score, words: str) -> Decimal:
     return sum((part.points for part in found.contributions if words in part.text), Decimal(0))
 
 
-def test_contraction_is_seen_from_the_second_day_on_and_forgotten_in_the_end() -> None:
-    first = day(0, 50_000, None)
+def test_what_is_asked_for_is_remembered_and_forgotten_in_the_end() -> None:
+    first = day(0, 2, None)
     assert first.value == 100
-    second = day(1, 25_000, first)
-    assert "pays less than a month ago: 250.00 USD a month, it was 500.00 USD" in reasons(second)
-    assert second.carry["past.mrr"] == "2026-11-21=50000;2026-11-22=25000"
-    month = day(28, 25_000, second)
-    assert lost(month, "a month ago") < 0
-    month = day(29, 25_000, month)
-    assert lost(month, "a month ago") == 0
-    assert lost(month, "a quarter ago") < 0
-    found = day(91, 25_000, month)
-    assert found.value == 100
-    assert found.carry["past.mrr"] == "2026-11-22=25000"
+    second = day(1, 7, first)
+    assert lost(second, "open tickets") < 0
+    assert second.carry["past.open_tickets"] == "2026-11-21=2;2026-11-22=7"
+    month = day(28, 7, second)
+    assert lost(month, "open tickets") < 0
+    month = day(29, 7, month)
+    assert month.value == 100
+    assert month.carry["past.open_tickets"] == "2026-11-22=7"
+
+
+def test_revenue_is_not_remembered_because_the_records_tell_it() -> None:
+    assert score().carry == {}
+    found = score({"mrr": 25_000})
+    assert "pays less than a month ago: 250.00 USD a month, it was 500.00 USD" in reasons(found)
 
 
 def test_a_day_without_a_figure_forgets_nothing() -> None:
-    first = day(0, 50_000, None)
+    first = day(0, 2, None)
     blind = day(1, None, first)
     assert blind.carry == first.carry
-    assert lost(day(2, 25_000, blind), "a month ago") < 0
+    assert lost(day(2, 7, blind), "open tickets") < 0
 
 
 def test_scoring_a_day_twice_remembers_the_same() -> None:
-    first = day(0, 50_000, None)
-    assert day(1, 40_000, first) == day(1, 40_000, first)
-    assert day(1, 30_000, first).carry["past.mrr"] == "2026-11-21=50000;2026-11-22=30000"
+    first = day(0, 5, None)
+    assert day(1, 4, first) == day(1, 4, first)
+    assert day(1, 3, first).carry["past.open_tickets"] == "2026-11-21=5;2026-11-22=3"
 
 
 def test_an_account_that_was_not_scored_remembers_too() -> None:
-    found = score(missing=[name for name in HEALTHY if name != "mrr"], gap="unmatched", previous=None)
+    missing = [name for name in HEALTHY if name != "open_tickets"]
+    found = score(missing=missing, gap="unmatched", previous=None, using=REMEMBERS)
     assert found.value is None
-    assert found.carry == {"past.mrr": "2026-11-21=50000"}
+    assert found.carry == {"past.open_tickets": "2026-11-21=0"}
 
 
 @settings(max_examples=40, deadline=None)
@@ -433,16 +509,16 @@ def test_an_account_that_was_not_scored_remembers_too() -> None:
 def test_what_is_remembered_is_what_was(steps: list[tuple[int, int | None]]) -> None:
     known: list[tuple[int, int]] = []
     previous, number = None, 0
-    memory = Memory({"mrr_28d_ago", "mrr_90d_ago"})
+    memory = Memory({"open_tickets_28d_ago", "open_tickets_90d_ago", "mrr_28d_ago"})
+    assert set(memory.names) == {"open_tickets_28d_ago", "open_tickets_90d_ago"}
     for pause, value in steps:
         number += pause
-        view = Frame(AS_OF + timedelta(days=number), ["a"], {"mrr": COLUMNS["mrr"]}, {"mrr": [value]})
-        values, carry = memory.recall(view.row("a"), previous)
+        values, carry = memory.recall({"open_tickets": value}, AS_OF + timedelta(days=number), previous)
         if value is not None:
             known.append((number, value))
         for days in (28, 90):
             then = [past for on, past in known if on <= number - days] or [past for _, past in known[:1]]
-            assert values[f"mrr_{days}d_ago"] == (then[-1] if then else None)
+            assert values[f"open_tickets_{days}d_ago"] == (then[-1] if then else None)
         previous = Score(account="a", value=None, band=None, coverage=0, carry=carry)
 
 
@@ -471,7 +547,8 @@ def test_bind_names_the_signal_and_the_mend() -> None:
         strange.bind(COLUMNS)
     with pytest.raises(ConfigError, match=r"there is no column 'mrr'"):
         scorer().bind({name: column for name, column in COLUMNS.items() if name != "mrr"})
-    euros = {**COLUMNS, "mrr": Column(name="mrr", unit="money", doc="", currency="eur")}
+    money = {name: Column(name=name, unit="money", doc="", currency="eur") for name, of in COLUMNS.items() if of.currency}
+    euros = {**COLUMNS, **money}
     scorer().bind(euros)
     rich = HealthScorer(HealthConfig.model_validate({"scorecards": [{"name": "rich", "when": "mrr > usd(5000)"}]}))
     with pytest.raises(ConfigError, match=r"scorecards\.rich\.when: 'mrr' \(EUR amount\) cannot be compared with this USD"):

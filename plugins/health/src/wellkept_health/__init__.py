@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wellkept import Context, PluginInfo, hookimpl
 
 if TYPE_CHECKING:
-    from wellkept import Measure, Scorer
+    from wellkept import Formula, Measure, Scorer
     from wellkept_health.config import HealthConfig
 
 
@@ -32,11 +32,11 @@ class Plugin:
         return [HealthScorer(ctx.config)]
 
     @hookimpl
-    def measures(self) -> list[Measure]:
+    def measures(self, ctx: Context[HealthConfig]) -> list[Measure | Formula]:
         """Return the columns that the default signals read."""
-        from wellkept_health.measures import MEASURES
+        from wellkept_health.measures import columns
 
-        return list(MEASURES)
+        return columns(ctx.config)
 
 
 plugin = Plugin()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +11,12 @@ import msgspec
 from wellkept import Unit
 from wellkept.errors import ConfigError
 from wellkept.expressions import Expression, parse
+from wellkept_health import features
 from wellkept_health.card import Knots
 from wellkept_health.config import CardTable, HealthConfig, SignalTable
-from wellkept_health.defaults import CARDS, SIGNALS, WEIGHTS
+from wellkept_health.defaults import CARDS, CAUSES, SIGNALS, WEIGHTS
 from wellkept_health.past import split
-from wellkept_health.words import places
+from wellkept_health.words import pieces, places
 
 REQUIRED = ("group", "value", "knots", "reason")
 """What a new signal must say."""
@@ -31,9 +32,12 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     value: Expression
     knots: Knots
-    reason: str
-    fine: str
+    reason: tuple[str, ...]
+    fine: tuple[str, ...]
     measure: str
+    bare: str | None
+    """The column, where the value is nothing but a column."""
+    cause: str
     weight: float = 1.0
     ceiling: int = 100
     when: Expression | None = None
@@ -42,21 +46,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit | None = None
     columns: frozenset[str]
     """The columns that its value is computed from."""
-    shown: frozenset[str]
-    """The columns in its words."""
-
-    @property
-    def names(self) -> frozenset[str]:
-        """All names that it reads."""
-        names = self.value.names | self.shown
-        for expression in (self.when, self.age):
-            names |= expression.names if expression else frozenset()
-        return names
-
-    @property
-    def bare(self) -> str | None:
-        """The column, where the value is nothing but a column."""
-        return self.measure if self.value.text.strip() == self.measure else None
+    names: frozenset[str]
+    """All names that it reads."""
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +57,11 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     when: Expression | None
     weights: Mapping[str, float]
     signals: tuple[Signal, ...]
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that its values are computed from."""
+        return frozenset[str]().union(*(signal.columns for signal in self.signals))
 
     @property
     def names(self) -> frozenset[str]:
@@ -81,19 +77,27 @@ def build(config: HealthConfig) -> tuple[Card, ...]:
         ConfigError: A signal or weight cannot be used; names its key.
     """
     tables = merge(SIGNALS, config.signals, "signals")
+    if not config.features:
+        tables = {name: parts for name, parts in tables.items() if name not in features.SIGNALS}
+    if not config.leaving_events:
+        tables = {name: parts for name, parts in tables.items() if name != "leaving_events"}
     weights = config.weights or WEIGHTS
     groups = {*WEIGHTS, *weights, *(group for card in config.scorecards or () for group in card.weights or ())}
     for name, parts in tables.items():
         if parts["group"] not in groups:
             mend = _nearest(parts["group"], groups)
             raise ConfigError(f"there is no group {parts['group']!r}", key=f"signals.{name}.group", guidance=mend)
+    counted = features.Features(config.features).counted
     cards = [CardTable.model_validate(card) for card in CARDS] if config.scorecards is None else config.scorecards
     result = []
     for index, card in enumerate(cards):
         key = f"scorecards.{index}"
-        own = merge(tables, card.signals, f"{key}.signals", new=False)
-        result.append(_card(card.name, card.when, card.weights or weights, own, f"{key}.weights"))
-    return (*result, _card("default", None, weights, tables, "weights"))
+        changes = {name: change for name, change in card.signals.items() if name in tables or name not in SIGNALS}
+        own = merge(tables, changes, f"{key}.signals", new=False)
+        signals = [_signal(name, parts, counted) for name, parts in own.items()]
+        result.append(_card(card, card.weights or weights, signals, f"{key}.weights"))
+    everybody = [_signal(name, parts, counted) for name, parts in tables.items()]
+    return (*result, _card(None, weights, everybody, "weights"))
 
 
 def merge(
@@ -125,32 +129,48 @@ def merge(
     return {name: parts for name, parts in result.items() if parts.get("enabled", True)}
 
 
-def _card(name: str, when: str | None, weights: Mapping[str, float], tables: Mapping[str, Mapping[str, Any]], key: str) -> Card:
-    signals = tuple(_signal(signal, parts) for signal, parts in tables.items())
+def _card(card: CardTable | None, weights: Mapping[str, float], signals: Sequence[Signal], key: str) -> Card:
+    """Return a card, the one for everybody where there is no table of it."""
     groups = {signal.group for signal in signals}
     for group in weights:
         if group not in groups:
             raise ConfigError(f"there is no group {group!r}", key=key, guidance=_nearest(group, groups))
-    counted = tuple(signal for signal in signals if weights.get(signal.group, 0) > 0)
-    return Card(name=name, when=parse(when, condition=True) if when else None, weights=weights, signals=counted)
+    return Card(
+        name=card.name if card else "default",
+        when=parse(card.when, condition=True) if card else None,
+        weights=weights,
+        signals=tuple(signal for signal in signals if weights.get(signal.group, 0) > 0),
+    )
 
 
-def _signal(name: str, parts: Mapping[str, Any]) -> Signal:
-    known = {part: value for part, value in parts.items() if part not in {"enabled", "value", "when", "age"}}
+def _signal(name: str, parts: Mapping[str, Any], counted: frozenset[str]) -> Signal:
     if ("age" in parts) != ("half_life" in parts):
         raise ConfigError("age and half_life go together", key=f"signals.{name}", guidance="give both, or neither")
     value = parse(parts["value"])
-    words = {"reason": parts["reason"], "fine": parts.get("fine", parts["reason"])}
-    past = {other: found[0] for other in value.names if (found := split(other)) is not None}
+    reason, fine = parts["reason"], parts.get("fine", parts["reason"])
+    when = parse(parts["when"], condition=True) if "when" in parts else None
+    age = parse(parts["age"]) if "age" in parts else None
+    read = value.names.union(*(expression.names for expression in (when, age) if expression))
+    measure = min(value.names, key=lambda other: (value.text.find(other), -len(other)), default=name)
+    columns = frozenset(found[0] if (found := split(other)) else other for other in value.names - {*features.NAMES})
     return Signal(
-        **{**known, **words},
         name=name,
+        group=parts["group"],
         value=value,
-        columns=frozenset(past.get(other, other) for other in value.names),
-        shown=frozenset().union(*map(places, words.values())) - {"value"},
-        measure=min(value.names, key=lambda other: (value.text.find(other), -len(other)), default=name),
-        when=parse(parts["when"], condition=True) if "when" in parts else None,
-        age=parse(parts["age"]) if "age" in parts else None,
+        knots=parts["knots"],
+        reason=pieces(reason),
+        fine=pieces(fine),
+        measure=measure,
+        bare=measure if value.text.strip() == measure else None,
+        cause=parts.get("cause", CAUSES.get(parts["group"], "other")),
+        weight=parts.get("weight", 1.0),
+        ceiling=parts.get("ceiling", 100),
+        when=when,
+        age=age,
+        half_life=parts.get("half_life"),
+        unit=parts.get("unit"),
+        columns=columns if columns or value.names.isdisjoint(features.NAMES) else counted,
+        names=read | (places(reason) | places(fine)) - {"value"},
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from wellkept import Unit
 from wellkept.errors import ConfigError
@@ -33,6 +33,13 @@ def _condition(text: str) -> str:
     return text
 
 
+def _writable(events: list[str]) -> list[str]:
+    for event in events:
+        if "\\" in event or ("'" in event and '"' in event):
+            raise ValueError(f"{event!r}: an event's name cannot hold a backslash, nor both kinds of quotation marks")
+    return events
+
+
 def _one_direction(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
     if any(after[0] <= before[0] for before, after in pairwise(knots)):
         raise ValueError("the first figures of the knots must ascend")
@@ -54,11 +61,17 @@ def _full(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
+Cause = Literal["onboarding", "disconnection", "price", "features", "support", "payment", "other", "none"]
+"""What makes customers leave; ``none`` is no cause but the leaving itself."""
+
 Expression = Annotated[str, AfterValidator(_expression)]
 Condition = Annotated[str, AfterValidator(_condition)]
 Knots = Annotated[list[tuple[float, float]], Field(min_length=2), AfterValidator(_one_direction)]
 Weights = Annotated[dict[str, float], AfterValidator(_full)]
 Points = Annotated[Decimal, Field(ge=0, le=100, max_digits=5, decimal_places=2)]
+
+
+FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class SignalTable(_Table):
@@ -86,8 +99,24 @@ class SignalTable(_Table):
     """The reason in words; ``{value}`` and ``{column}`` are replaced."""
     fine: str | None = None
     """The words while nothing is lost; `reason` unless given."""
+    cause: Cause | None = None
+    """What it points to when an account leaves; `other` unless given. The account's main cause is the one that lost most."""
     unit: Unit | None = None
     """How ``{value}`` is written; the column's own where `value` is nothing but a column."""
+
+
+class FeatureTable(_Table):
+    """``[plugins.health.features.NAME]``: something the product does that a healthy customer uses."""
+
+    events: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    """Names of events that show its use; any of them will do."""
+    when: Condition | None = None
+    """For whom it counts, such as ``plan in ['pro', 'team']``: a feature that is not in somebody's plan is never unused."""
+
+    @field_validator("events")
+    @classmethod
+    def _writable(cls, events: list[str]) -> list[str]:
+        return _writable(events)
 
 
 class CardTable(_Table):
@@ -131,8 +160,17 @@ class HealthConfig(_Table):
     """Below this share of the card's weight an account is not scored."""
     signals: dict[str, SignalTable] = {}
     """Changes to the default signals, and new ones."""
+    features: dict[FeatureName, FeatureTable] = {}
+    """The core features of the product; without any, nobody is measured by them."""
+    leaving_events: list[Annotated[str, Field(min_length=1)]] = []
+    """Events of somebody who looks for the way out: ``["Cancel page viewed", "Exported all data"]``."""
     scorecards: list[CardTable] | None = None
     """Cards for segments and life stages; unless given, one for accounts in their first 90 days."""
+
+    @field_validator("leaving_events")
+    @classmethod
+    def _events(cls, events: list[str]) -> list[str]:
+        return _writable(events)
 
     @model_validator(mode="after")
     def _usable(self) -> HealthConfig:

@@ -40,19 +40,89 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "weight": 2,
         "reason": "used on {value} of 28 days",
     },
+    "frequency": {
+        "group": "usage",
+        "value": "active_days_28d * 3 / active_days_before_84d",
+        "when": "active_days_before_84d >= 9",
+        "knots": [(0, 0), (0.4, 30), (0.75, 85), (0.9, 100)],
+        "weight": 2,
+        "reason": "comes less often: on {active_days_28d} of 28 days, before that on {active_days_before_84d} of 84",
+        "fine": "used on {active_days_28d} of 28 days, before that on {active_days_before_84d} of 84",
+    },
+    "core_features": {
+        "group": "usage",
+        "value": "core_features_used / core_features",
+        "when": "core_features > 0",
+        "knots": [(0, 0), (0.5, 50), (1, 100)],
+        "weight": 3,
+        "cause": "features",
+        "unit": "ratio",
+        "reason": "core features unused: {core_features_unused} ({core_features_used} of {core_features} used in 28 days)",
+        "fine": "all {core_features} core features used in 28 days",
+    },
+    "stickiness": {
+        "group": "usage",
+        "value": "stickiness",
+        "when": "seats_active >= 3",
+        "knots": [(0, 0), (0.05, 60), (0.15, 100)],
+        "weight": 1,
+        "reason": "people come rarely: {value} of those of 28 days are there on an average day",
+        "fine": "{value} of the people of 28 days are there on an average day",
+    },
+    "nobody": {
+        "group": "usage",
+        "value": "seats_active",
+        "when": "seats_bought >= 1 and tenure_days >= 30",
+        "knots": [(0, 0), (1, 100)],
+        "weight": 3,
+        "ceiling": 50,
+        "reason": "nobody uses it: no person in 28 days, {seats_bought} seats paid for",
+        "fine": "{seats_active} people used it in 28 days",
+    },
     "seats": {
         "group": "usage",
         "value": "seats_active / seats_bought",
-        "when": "seats_bought >= 3",
+        "when": "seats_bought >= 3 and tenure_days >= 30",
         "knots": [(0, 0), (0.25, 30), (0.6, 80), (0.8, 100)],
         "weight": 3,
         "reason": "seats unused: {seats_active} people use the {seats_bought} seats paid for",
         "fine": "{seats_active} people use the {seats_bought} seats paid for",
     },
     # --- support ---
+    "tickets_per_seat": {
+        "group": "support",
+        "value": "(tickets_28d - tickets_before_84d / 3) * 10 / max(seats_bought, 10)",
+        "when": "known(seats_bought) and seats_bought > 0",
+        "knots": [(0, 100), (2, 70), (6, 20), (10, 0)],
+        "weight": 3,
+        "reason": (
+            "asks for help more than usual: {tickets_28d} tickets in 28 days, {tickets_before_84d} in the 84 days before,"
+            " {seats_bought} seats"
+        ),
+        "fine": "{tickets_28d} tickets in 28 days, {tickets_before_84d} in the 84 days before, {seats_bought} seats",
+    },
+    "slow_reply": {
+        "group": "support",
+        "value": "reply_median_90d",
+        "when": "known(reply_median_90d)",
+        "knots": [(240, 100), (1440, 60), (4320, 0)],
+        "weight": 1,
+        "reason": "waits for answers: half of the first replies took {value} or more, one in ten {reply_p90_90d} or more",
+        "fine": "half of the first replies came within {value}",
+    },
+    "slow_solution": {
+        "group": "support",
+        "value": "resolution_median_90d",
+        "when": "known(resolution_median_90d)",
+        "knots": [(2880, 100), (10080, 60), (30240, 0)],
+        "weight": 1,
+        "reason": "waits for solutions: half of the tickets took {value} or more, one in ten {resolution_p90_90d} or more",
+        "fine": "half of the tickets were solved within {value}",
+    },
     "ticket_load": {
         "group": "support",
         "value": "tickets_28d - tickets_before_84d / 3",
+        "when": "seats_bought is None or seats_bought == 0",
         "knots": [(0, 100), (2, 70), (6, 20), (10, 0)],
         "weight": 3,
         "reason": "asks for help more than usual: {tickets_28d} tickets in 28 days, {tickets_before_84d} in the 84 days before",
@@ -76,6 +146,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
     "ticket_churn_intent": {
         "group": "support",
         "value": "ticket_churn_intent_60d",
+        "cause": "none",
         "knots": [(0, 100), (1, 0)],
         "weight": 4,
         "ceiling": 40,
@@ -88,10 +159,14 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "value": "(nps_score - nps_low) / (nps_high - nps_low)",
         "age": "nps_age_days",
         "half_life": 180,
+        "cause": "other",
         "knots": [(0, 0), (0.6, 30), (0.8, 80), (0.9, 100)],
         "weight": 3,
-        "reason": "would not recommend us: NPS answers average {nps_score} of {nps_high}, the last one {nps_age_days} ago",
-        "fine": "NPS answers average {nps_score} of {nps_high}, the last one {nps_age_days} ago",
+        "reason": (
+            "would not recommend us: NPS {nps} ± {nps_margin}, answers: {nps_answers}, on average {nps_score} of {nps_high},"
+            " the last one {nps_age_days} ago"
+        ),
+        "fine": "NPS {nps} ± {nps_margin}, answers: {nps_answers}, the last one {nps_age_days} ago",
     },
     "csat": {
         "group": "satisfaction",
@@ -100,12 +175,16 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "half_life": 60,
         "knots": [(0, 0), (0.5, 30), (0.75, 80), (1, 100)],
         "weight": 3,
-        "reason": "not satisfied: CSAT answers average {csat_score} of {csat_high}, the last one {csat_age_days} ago",
-        "fine": "CSAT answers average {csat_score} of {csat_high}, the last one {csat_age_days} ago",
+        "reason": (
+            "not satisfied: {csat} of the CSAT answers are good, answers: {csat_answers},"
+            " on average {csat_score} of {csat_high}, the last one {csat_age_days} ago"
+        ),
+        "fine": "{csat} of the CSAT answers are good, answers: {csat_answers}, the last one {csat_age_days} ago",
     },
     "survey_churn_intent": {
         "group": "satisfaction",
         "value": "survey_churn_intent_90d",
+        "cause": "none",
         "knots": [(0, 100), (1, 0)],
         "weight": 4,
         "ceiling": 40,
@@ -194,6 +273,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
     "cancelling": {
         "group": "engagement",
         "value": "cancelling",
+        "cause": "none",
         "knots": [(0, 100), (1, 0)],
         "weight": 5,
         "ceiling": 25,
@@ -204,6 +284,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "group": "engagement",
         "value": "active_subscriptions",
         "when": "subscriptions > 0",
+        "cause": "none",
         "knots": [(0, 0), (1, 100)],
         "weight": 4,
         "ceiling": 10,
@@ -213,6 +294,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
     "paused": {
         "group": "engagement",
         "value": "paused_subscriptions",
+        "cause": "none",
         "knots": [(0, 100), (1, 20)],
         "weight": 2,
         "ceiling": 60,
@@ -223,6 +305,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "group": "engagement",
         "value": "mrr / mrr_28d_ago",
         "when": "mrr_28d_ago > 0",
+        "cause": "price",
         "knots": [(0, 0), (0.5, 10), (0.9, 60), (1, 100)],
         "weight": 3,
         "reason": "pays less than a month ago: {mrr} a month, it was {mrr_28d_ago}",
@@ -232,10 +315,29 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "group": "engagement",
         "value": "mrr / mrr_90d_ago",
         "when": "mrr_90d_ago > 0",
+        "cause": "price",
         "knots": [(0, 0), (0.5, 20), (0.9, 70), (1, 100)],
         "weight": 2,
         "reason": "pays less than a quarter ago: {mrr} a month, it was {mrr_90d_ago}",
         "fine": "{mrr} a month, a quarter ago {mrr_90d_ago}",
+    },
+    "leaving_events": {
+        "group": "engagement",
+        "value": "leaving_events_14d",
+        "knots": [(0, 100), (1, 30), (3, 0)],
+        "weight": 4,
+        "ceiling": 50,
+        "cause": "none",
+        "reason": "looks for the way out: {value} times in 14 days",
+        "fine": "nobody looked for the way out in 14 days",
+    },
+    "overdue_tasks": {
+        "group": "engagement",
+        "value": "overdue_tasks",
+        "knots": [(0, 100), (1, 60), (4, 0)],
+        "weight": 1,
+        "reason": "we owe them something: overdue tasks of ours: {value}",
+        "fine": "no task of ours is overdue",
     },
     "touches": {
         "group": "engagement",
@@ -247,17 +349,33 @@ SIGNALS: dict[str, dict[str, Any]] = {
 }
 """Every signal, by name; see `wellkept_health.config.SignalTable`."""
 
+CAUSES: dict[str, str] = {
+    "usage": "disconnection",
+    "engagement": "disconnection",
+    "support": "support",
+    "satisfaction": "support",
+    "billing": "payment",
+}
+"""What the signals of a group point to, unless they say it themselves; see `wellkept_health.causes`."""
+
+NEW_DAYS = 90
+"""For so many days an account is new."""
+
 CARDS: list[dict[str, Any]] = [
     {
         "name": "new",
-        "when": "tenure_days < 90",
+        "when": f"tenure_days < {NEW_DAYS}",
         "signals": {
             "usage_trend": {"enabled": False},
             "silence": {"enabled": False},
+            "frequency": {"enabled": False},
             "active_days": {"knots": [(0, 0), (2, 50), (6, 100)], "weight": 4},
             "ticket_load": {"knots": [(6, 100), (12, 50), (20, 0)]},
+            "tickets_per_seat": {"knots": [(6, 100), (12, 50), (20, 0)]},
             "seats": {"knots": [(0, 20), (0.2, 60), (0.5, 100)]},
         },
     }
 ]
-"""A new customer has no past to fall short of, asks more, and has yet to invite their people."""
+"""A card for the first 90 days; below 30 days unused seats are no part of it.
+
+A new customer has no past to fall short of, asks more, and has yet to invite their people."""

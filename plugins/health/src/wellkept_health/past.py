@@ -1,6 +1,7 @@
-"""What a column was before: ``mrr_28d_ago`` is `mrr` 28 days ago, or the oldest value known since.
+"""What a column was before: ``open_tickets_7d_ago`` is `open_tickets` 7 days ago, or the oldest value known since.
 
-The frame shows one day. What a score must know of earlier days travels from one score of an account to the next, as the days on
+What was sold is known from the records' own history, and has columns of its own: `mrr_28d_ago`. Other columns of the frame show
+one day. What a score must know of earlier days travels from one score of an account to the next, as the days on
 which the column changed. An account that was seen for the first time yesterday is compared with yesterday.
 """
 
@@ -10,7 +11,8 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 
-from wellkept import Row, Score, Value
+from wellkept import Score, Value
+from wellkept_health.measures import NAMES as COLUMNS
 
 _NAME = re.compile(r"([a-z_][a-z0-9_]*?)_(\d{1,3})d_ago")
 
@@ -19,8 +21,8 @@ _PREFIX = "past."
 
 
 def split(name: str) -> tuple[str, int] | None:
-    """Return the column and the days behind a name such as ``mrr_28d_ago``."""
-    match = _NAME.fullmatch(name)
+    """Return the column and the days behind a name such as ``events_28d_7d_ago``; None for what is a column itself."""
+    match = None if name in COLUMNS else _NAME.fullmatch(name)
     return (match[1], int(match[2])) if match else None
 
 
@@ -43,11 +45,14 @@ class Memory:
         """The names that are answered from memory, and their columns."""
         return {name: column for name, (column, _) in self._asked.items()}
 
-    def recall(self, row: Row, previous: Score | None) -> tuple[dict[str, Value], dict[str, Value]]:
+    def recall(
+        self, row: Mapping[str, Value], as_of: date, previous: Score | None
+    ) -> tuple[dict[str, Value], dict[str, Value]]:
         """Return the values of all names for an account, and what the next score must know.
 
         Args:
             row: The account today.
+            as_of: That day.
             previous: Its last score of an earlier day.
         """
         values: dict[str, Value] = {}
@@ -55,11 +60,11 @@ class Memory:
         changes: dict[str, list[tuple[date, int | float]]] = {}
         for column, days in self._days.items():
             known = _read(previous.carry.get(_PREFIX + column) if previous else None)
-            changes[column] = _grown(known, row.as_of, row[column], days)
+            changes[column] = _grown(known, as_of, row[column], days)
             if changes[column]:
                 carry[_PREFIX + column] = ";".join(f"{day.isoformat()}={value!r}" for day, value in changes[column])
         for name, (column, days) in self._asked.items():
-            then = row.as_of - timedelta(days=days)
+            then = as_of - timedelta(days=days)
             past = [value for day, value in changes[column] if day <= then] or [value for _, value in changes[column][:1]]
             values[name] = past[-1] if past else None
         return values, carry

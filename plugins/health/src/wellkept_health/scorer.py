@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from math import isfinite
+from typing import NamedTuple
 
-import msgspec
-
-from wellkept import AccountScorer, Column, Contribution, Row, Score, Value
+from wellkept import Column, Contribution, Frame, Score, Scorer, Unit, Value
 from wellkept.errors import ConfigError
 from wellkept.expressions import Expression, parse
 from wellkept_health.bands import BANDS, Borders
 from wellkept_health.card import Part, fade, interpolate, losses
 from wellkept_health.cards import Card, Signal, build
+from wellkept_health.causes import WORDS, main_cause
 from wellkept_health.config import HealthConfig
+from wellkept_health.defaults import NEW_DAYS
+from wellkept_health.features import NAMES, UNUSED, Features
 from wellkept_health.past import Memory
 from wellkept_health.words import fill, unit_of, write
+
+TENURE, UNPAID = "tenure_days", "ended_unpaid"
+"""Columns that the main cause is told from."""
+
+UNKNOWN_UNIT: tuple[Unit, str | None] = ("count", None)
 
 SCALE = 1_000_000
 """Parts into which one point of a card's weight is divided."""
@@ -33,7 +40,7 @@ _MENDS = {
 }
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class Reading(NamedTuple):
     """What a signal says about one account.
 
     Attributes:
@@ -49,31 +56,33 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     figure: float
 
 
-class HealthScorer(AccountScorer):
+class HealthScorer(Scorer):
     """A weighted scorecard; see the README.
 
     Args:
         config: What a person wrote.
     """
 
-    version = "1"
+    version = "2"
     bands = BANDS
 
     def __init__(self, config: HealthConfig) -> None:
         self.name = config.name
-        self._cards = build(config)
+        self._cards = [(card, card.columns) for card in build(config)]
         self._min_coverage = config.min_coverage
         self._borders = Borders(
             red_below=config.bands.red_below, green_above=config.bands.green_above, margin=config.bands.margin
         )
-        self._names = frozenset[str]().union(*(card.names for card in self._cards))
-        self._memory = Memory(self._names)
-        self._columns: Mapping[str, Column] = {}
+        self._features = Features(config.features)
+        names = frozenset[str]({TENURE, UNPAID}).union(*(card.names for card, _ in self._cards), self._features.columns)
+        self._memory = Memory(names)
+        self._uses = names - self._memory.names.keys() - {*NAMES} | frozenset(self._memory.names.values())
+        self._units: dict[str, tuple[Unit, str | None]] = {}
 
     @property
     def uses(self) -> frozenset[str]:
         """The columns of all cards."""
-        return self._names - self._memory.names.keys() | frozenset(self._memory.names.values())
+        return self._uses
 
     def bind(self, columns: Mapping[str, Column]) -> None:
         """Check every expression against the columns' units.
@@ -81,8 +90,10 @@ class HealthScorer(AccountScorer):
         Raises:
             ConfigError: Something is compared or divided that cannot be; names the signal.
         """
-        names = {**columns, **{name: columns[column] for name, column in self._memory.names.items() if column in columns}}
-        for card in self._cards:
+        past = {name: columns[column] for name, column in self._memory.names.items() if column in columns}
+        own = {name: Column(name=name, unit="text" if name == UNUSED else "count", doc="") for name in NAMES}
+        names = {**columns, **past, **own}
+        for card, _ in self._cards:
             if card.when:
                 _check(card.when, names, f"scorecards.{card.name}.when", condition=True)
             for signal in card.signals:
@@ -97,21 +108,29 @@ class HealthScorer(AccountScorer):
                     _check(signal.when, names, f"signals.{signal.name}.when", condition=True)
                 if signal.age and _check(signal.age, names, f"signals.{signal.name}.age") not in {"number", "any"}:
                     raise ConfigError("an age is a number of days", key=f"signals.{signal.name}.age", guidance=_MENDS["span"])
-        self._columns = names
+        self._units = {name: unit_of(column) for name, column in names.items()}
 
-    def score_account(self, row: Row, previous: Score | None) -> Score:
-        """Return one account's score."""
-        past, kept = self._memory.recall(row, previous)
-        view: Mapping[str, Value] = ChainMap(past, row)  # type: ignore[arg-type]
-        card = next(card for card in self._cards if card.when is None or card.when.holds(view))
-        readings = list(self._readings(card, row, view))
+    def score(self, frame: Frame, previous: Mapping[str, Score]) -> Iterator[Score]:
+        """Yield one score per account."""
+        columns = [(name, frame.column(name)) for name in sorted(self._uses)]
+        for index, account in enumerate(frame.accounts):
+            view = {name: cells[index] for name, cells in columns}
+            yield self._score(account, frame, index, view, previous.get(account))
+
+    def _score(self, account: str, frame: Frame, index: int, view: dict[str, Value], previous: Score | None) -> Score:
+        past, kept = self._memory.recall(view, frame.as_of, previous)
+        view |= past
+        view |= self._features.look(view)
+        card, columns = next(item for item in self._cards if item[0].when is None or item[0].when.holds(view))
+        absent = {name for name in columns if name in view and view[name] is None and frame.gap(name, index) == "none"}
+        readings = list(self._readings(card, absent, view))
         known = [(reading, reading.part) for reading in readings if reading.part is not None]
         share = sum(reading.share for reading in readings)
         coverage = round(sum(part.weight for _, part in known) / share, 4) if share else 0.0
-        note = self._note(card, readings)
+        note = _note(card, readings)
         if not known or coverage < self._min_coverage:
             return Score(
-                account=row.account,
+                account=account,
                 value=None,
                 band=None,
                 coverage=coverage,
@@ -127,8 +146,10 @@ class HealthScorer(AccountScorer):
             self._contribution(reading, part.weight / weight, lost, view)
             for (reading, part), lost in zip(known, points, strict=True)
         ]
+        if value < REFERENCE:
+            note += f"; main cause: {_cause(known, points, view)}"
         return Score(
-            account=row.account,
+            account=account,
             value=value,
             band=band,
             coverage=coverage,
@@ -138,53 +159,81 @@ class HealthScorer(AccountScorer):
             carry={**kept, **carry},
         )
 
-    def _readings(self, card: Card, row: Row, view: Mapping[str, Value]) -> Iterator[Reading]:
-        """Yield the signals that are part of the card for this account."""
-        applicable = [(signal, signal.when.evaluate(view) if signal.when else True) for signal in card.signals]
-        groups = _groups_with_data(card, row)
-        counted = [(signal, holds) for signal, holds in applicable if signal.group in groups and holds is not False]
+    def _readings(self, card: Card, absent: AbstractSet[str], view: Mapping[str, Value]) -> Iterator[Reading]:
+        """Yield the signals that are part of the card for this account.
+
+        A group is no part of the card when each of its signals lacks a column because *there are no such data*: no source
+        yields them. Data that exist for others but not for this account (``unmatched``, ...) are missing, and lower the
+        coverage.
+
+        Args:
+            card: The card.
+            absent: Columns of which there are no data.
+            view: The account.
+        """
+        groups = {signal.group for signal in card.signals if absent.isdisjoint(signal.columns)}
+        counted: list[tuple[Signal, bool]] = []
         totals: dict[str, float] = {}
-        for signal, _ in counted:
-            totals[signal.group] = totals.get(signal.group, 0.0) + signal.weight
+        for signal in card.signals:
+            holds = signal.when.evaluate(view) if signal.when else True
+            if signal.group in groups and holds is not False:
+                counted.append((signal, holds is True))
+                totals[signal.group] = totals.get(signal.group, 0.0) + signal.weight
         for signal, holds in counted:
             share = round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group])
-            figure = _figure(signal.value, view) if holds is True else None
+            figure = _figure(signal.value, view) if holds else None
             weight = share if figure is not None else 0
             if signal.age is not None and signal.half_life is not None:
                 age = _figure(signal.age, view)
                 weight = 0 if age is None else fade(weight, age, signal.half_life)
             if figure is None or not weight:
-                yield Reading(signal=signal, share=share, part=None, figure=0.0)
-                continue
-            part = Part(weight=weight, health=interpolate(signal.knots, figure), ceiling=signal.ceiling)
-            yield Reading(signal=signal, share=share, part=part, figure=figure)
+                yield Reading(signal, share, None, 0.0)
+            else:
+                part = Part(weight=weight, health=interpolate(signal.knots, figure), ceiling=signal.ceiling)
+                yield Reading(signal, share, part, figure)
 
     def _contribution(self, reading: Reading, weight: float, points: Decimal, view: Mapping[str, Value]) -> Contribution:
         signal = reading.signal
         bare = view[signal.bare] if signal.bare else None
-        text = signal.reason if points else signal.fine
-        figures = {name: write(view[name], *unit_of(self._columns.get(name))) for name in signal.shown}
-        unit, currency = unit_of(self._columns.get(signal.bare or ""))
-        figures["value"] = write(reading.figure if bare is None else bare, signal.unit or unit, currency)
+
+        def figure(name: str) -> str:
+            if name != "value":
+                return write(view[name], *self._units.get(name, UNKNOWN_UNIT))
+            unit, currency = self._units.get(signal.bare or "", UNKNOWN_UNIT)
+            return write(reading.figure if bare is None else bare, signal.unit or unit, currency)
+
         return Contribution(
             measure=signal.measure,
             group=signal.group,
             value=round(reading.figure, 4) if bare is None else bare,
             points=points,
-            text=fill(text, figures),
+            text=fill(signal.reason if points else signal.fine, figure),
             weight=round(weight, 4),
         )
 
-    def _note(self, card: Card, readings: list[Reading]) -> str:
-        counted = {reading.signal.group for reading in readings}
-        absent = [group for group, weight in card.weights.items() if weight and group not in counted]
-        missing = [reading.signal.name for reading in readings if reading.part is None]
-        parts = [f"card {card.name}"]
-        if absent:
-            parts.append(f"no data on {', '.join(absent)}")
-        if missing:
-            parts.append(f"unknown: {', '.join(missing)}")
-        return "; ".join(parts)
+
+def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], view: Mapping[str, Value]) -> str:
+    """Return the main cause in words."""
+    tenure = view[TENURE]
+    return WORDS[
+        main_cause(
+            [(reading.signal.cause, lost) for (reading, _), lost in zip(known, points, strict=True)],
+            unpaid=view[UNPAID] is True,
+            new=isinstance(tenure, (int, float)) and tenure < NEW_DAYS,
+        )
+    ]
+
+
+def _note(card: Card, readings: Sequence[Reading]) -> str:
+    counted = {reading.signal.group for reading in readings}
+    absent = [group for group, weight in card.weights.items() if weight and group not in counted]
+    missing = [reading.signal.name for reading in readings if reading.part is None]
+    parts = [f"card {card.name}"]
+    if absent:
+        parts.append(f"no data on {', '.join(absent)}")
+    if missing:
+        parts.append(f"unknown: {', '.join(missing)}")
+    return "; ".join(parts)
 
 
 def _check(expression: Expression, names: Mapping[str, Column], key: str, *, condition: bool = False) -> str:
@@ -192,15 +241,6 @@ def _check(expression: Expression, names: Mapping[str, Column], key: str, *, con
         return parse(expression.text, names=names, condition=condition).kind
     except ConfigError as error:
         raise ConfigError(error.message, key=key, guidance=error.guidance) from None
-
-
-def _groups_with_data(card: Card, row: Row) -> frozenset[str]:
-    """Return the groups of which anything at all is known, or could be.
-
-    A group is no part of the card when each of its signals lacks a column because *there are no such data*: no source yields
-    them. Data that exist for others but not for this account (``unmatched``, ...) are missing, and lower the coverage.
-    """
-    return frozenset(signal.group for signal in card.signals if not any(row.gap(name) == "none" for name in signal.columns))
 
 
 def _figure(expression: Expression, view: Mapping[str, Value]) -> float | None:
