@@ -282,6 +282,8 @@ class World:
     sources: dict[str, Source] = field(default_factory=dict)
     gaps: dict[str, Any] = field(default_factory=dict)
     number: int = 0
+    run: Any = None
+    """The delivery under way, or the last one."""
 
     def signer(self) -> KeySigner:
         return KeySigner(self.key, "core")
@@ -389,7 +391,7 @@ class World:
 
     async def deliver(self, *, dry_run: bool = False, call_seconds: float = 60.0, finish: bool = True) -> DeliverReport:
         """Run one delivery. A crash leaves the run as it is, and its lease to end by itself."""
-        run = await runs.start(self.store, "deliver")
+        run = self.run = await runs.start(self.store, "deliver")
         report = await deliver(
             self.store,
             self.tables,
