@@ -45,12 +45,14 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
         full: When everything was read last.
         began: When the read under way began; None: none is.
         after: The last object that it has read.
+        bin: After which archived object it goes on, once the search has ended.
     """
 
     since: int
     full: int
     began: int | None = None
     after: str | None = None
+    bin: str | None = None
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="mode", tag="window"):
@@ -119,16 +121,15 @@ class Reader:
         if self._clock.now() - place.full > self._config.reconcile_days * DAY:
             raise CursorExpiredError(f"the last full read is {self._config.reconcile_days} days old")
         since = place.since - self._config.lookback_minutes * MINUTE
-        began, after = place.began, place.after
         filters = [{"propertyName": self._kind.changed, "operator": "GTE", "value": str(since)}]
-        async for page in self._ascending(filters, after):
-            began = page.asked_at if began is None else began
-            after = page.last_id or after
-            yield self._batch(await self.map(page), Changes(since=place.since, full=place.full, began=began, after=after))
-        end = Changes(since=place.since if began is None else began, full=place.full)
-        async for batch in self._archived(since):
+        if place.bin is None:
+            async for page in self._ascending(filters, place.after):
+                began = page.asked_at if place.began is None else place.began
+                place = msgspec.structs.replace(place, began=began, after=page.last_id or place.after)
+                if page.rows or page.rejects:
+                    yield self._batch(await self.map(page), place)
+        async for batch in self._archived(place, since):
             yield batch
-        yield Batch(cursor=msgspec.to_builtins(end))
 
     async def _window(self, place: Span, window: Window) -> AsyncGenerator[Batch, None]:
         """Yield the objects that were made in a window."""
@@ -159,23 +160,25 @@ class Reader:
             yield page
             after = page.last_id
 
-    async def _archived(self, since: int) -> AsyncGenerator[Batch, None]:
-        """Yield deletions of what was archived from an instant on."""
-        after = None
+    async def _archived(self, place: Changes, since: int) -> AsyncGenerator[Batch, None]:
+        """Yield deletions of what was archived from an instant on; the last batch ends the read of changes."""
+        after = place.bin or None
         while True:
-            page = await self._api.listed(self._kind.type, (), after=after, archived=True)
+            page = await self._api.listed(self._kind.type, (), after=after, archived=True, limit=PAGE)
             gone = [
                 self._deletion(seen.row.id, epoch_ms(seen.row.archived_at), epoch_ms(seen.row.archived_at))
                 for seen in page.rows
                 if seen.row.archived_at is not None and epoch_ms(seen.row.archived_at) >= since
             ]
-            if gone:
-                yield Batch(deletions=gone)
-            if page.after is None:
-                return
-            if page.after == after:
+            if page.after is not None and page.after == after:
                 raise StuckCursorError(f"{self._kind.stream.name}: the next page is the one that was read before")
             after = page.after
+            end = Changes(since=place.since if place.began is None else place.began, full=place.full)
+            cursor = end if after is None else msgspec.structs.replace(place, bin=after)
+            if gone or after is None:
+                yield Batch(deletions=gone, cursor=msgspec.to_builtins(cursor))
+            if after is None:
+                return
 
     async def fetch(self, ids: Sequence[str]) -> Batch:
         """Read single objects again; one that is not found, or was merged into another one, is deleted."""

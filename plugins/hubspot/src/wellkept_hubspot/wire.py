@@ -113,14 +113,11 @@ class Details(Wire, frozen=True):
     portal_id: int
     account_type: str
     company_currency: str
-    time_zone: str = "UTC"
 
 
 class Introspection(Wire, frozen=True):
     """What an OAuth token may do."""
 
-    active: bool
-    hub_id: int
     scopes: list[str]
 
 
