@@ -31,10 +31,12 @@ OTHERS = (
     r"(?:구독|계약)\s*(?:을|를)?\s*(?:해지|취소)",
 )
 NEGATION = re.compile(
-    r"(?:\b(?:do not|don't|does not|doesn't|did not|didn't|never|no longer|without|not|nicht|kein(?:e[nrs]?)?|ne|no)\b"
-    r"(?:\W+\w+){0,3}\W*|[不没]\W*|不要\W*)$",
+    r"(?:\b(?:do not|don't|does not|doesn't|did not|didn't|never|without|not|nicht|kein(?:e[nrs]?)?|ne)\b"
+    r"(?:[^\w.,;:!?—(]+\w+){0,3}[^\w.,;:!?—(]*|(?<!不得)[不没](?:想|会|要|打算|需要)?)$",
     re.IGNORECASE,
 )
+"""Ends a text after which a phrase means its opposite. It does not reach over a comma: *not good, cancel our account*."""
+
 WINDOW = 40
 """Characters before a phrase in which a negation counts."""
 

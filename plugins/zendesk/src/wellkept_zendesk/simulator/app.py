@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from wellkept import Clock
 from wellkept.testing import Answer, Simulator, Spec
 from wellkept.testing.world import Sighting, World
-from wellkept_zendesk.simulator import calls, companies, support
+from wellkept_zendesk.simulator import calls, companies, objects, support
 from wellkept_zendesk.simulator.access import Access, Grant
 from wellkept_zendesk.simulator.calls import Call
 from wellkept_zendesk.simulator.errors import ZendeskError
@@ -26,7 +26,8 @@ from wellkept_zendesk.simulator.world import DAY, Writer, staff
 ENDPOINT_MODULES = (companies, support)
 """Importing them filled the table of endpoints."""
 
-ANONYMOUS = {"id": None, "name": "Anonymous user", "email": "invalid@example.com", "role": "end-user", "active": False}
+ANONYMOUS: Obj = {"id": None, **objects.user("Anonymous user", email="invalid@example.com", active=False, verified=False)}
+"""What Zendesk answers to strangers who ask who they are."""
 
 
 class ZendeskSimulator(Scenarios, Webhooks, Simulator):
@@ -135,7 +136,8 @@ class ZendeskSimulator(Scenarios, Webhooks, Simulator):
         failure = await self.inside(request)
         if failure is not None:
             return failure
-        url = f"{request.url.scheme}://{request.url.netloc}{path}.json"
+        scheme = request.headers.get("x-forwarded-proto", request.url.scheme)
+        url = f"{scheme}://{request.url.netloc}{path}.json"
         query = {name: ",".join(request.query_params.getlist(name)) for name in request.query_params}
         with self.lock:
             call = Call(self.state, path, url, ids, query, _read(body), user)

@@ -97,7 +97,7 @@ def create_ticket(call: Call) -> Any:
         "ticket", objects.ticket(subject, requester, **{"description": body, "via": objects.via("api"), **row})
     )
     objects.audit(call.state, made, requester, [_comment(call.state, requester, body, public=True)], {})
-    return {"ticket": shown_ticket(made)}
+    return {"ticket": shown_ticket(made), "audit": call.state.audits[made["id"]][-1]}
 
 
 @endpoint("GET", "tickets/*/tags", scope="tickets")
