@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 def test_the_example_configuration_is_valid() -> None:
     config = load(ROOT / "plugins.toml", strict=True)
     assert config.problems == ()
-    assert [table.plugin for table in config.enabled] == ["stripe", "smtp", "health", "playbooks"]
+    assert [table.plugin for table in config.enabled] == [
+        "stripe", "zendesk", "mixpanel", "hubspot", "smtp", "health", "playbooks",
+    ]  # fmt: skip
 
 
 def test_everything_has_a_default(loaded: Load) -> None:
