@@ -23,8 +23,8 @@ class Row(NamedTuple):
 class Tally:
     """Counts. The counts of a busy window move to a private temporary database on disk, which vanishes when it is closed."""
 
-    def __init__(self, most_in_memory: int = MOST_IN_MEMORY) -> None:
-        self._most = most_in_memory
+    def __init__(self, most_in_memory: int | None = None) -> None:
+        self._most = most_in_memory or MOST_IN_MEMORY
         self._counts: dict[Row, int] = {}
         self._disk: sqlite3.Connection | None = None
 
