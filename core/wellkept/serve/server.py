@@ -316,17 +316,13 @@ def _listen(host: str, port: int) -> socket.socket:
         ConfigError: The address is taken, or not ours.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(CONNECTIONS)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address, family=family, backlog=CONNECTIONS)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {host}, port {port}: {error.strerror}",
             guidance="set `host` and `port` in [serve]; two servers on one machine need two ports",
         ) from error
-    return listener
 
 
 def _address(listener: socket.socket) -> str:
