@@ -1,0 +1,114 @@
+"""What an author says about a plugin, so that the standard tests can try it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import pytest
+
+from wellkept.records import Json
+from wellkept.testing.clock import FakeClock
+from wellkept.testing.conformance.bench import Bench
+from wellkept.testing.server import Server
+from wellkept.testing.simulator import Simulator
+
+NOWHERE = "http://127.0.0.1:9"
+"""Where nothing listens: good enough for asking a plugin what it offers."""
+
+
+class Case(ABC):
+    """Base of the standard tests: what is tried, and against what. Subclass one of the test classes, not this.
+
+    Attributes:
+        plugin: The name of the plugin's entry point.
+        start: The first instant of the virtual time, epoch ms.
+    """
+
+    plugin: ClassVar[str]
+    start: ClassVar[int] = 1_795_262_400_000
+
+    # --- to be overridden ---
+
+    @abstractmethod
+    def vendor(self, clock: FakeClock) -> Simulator:
+        """Return a new simulator with enough rows for a few small pages of each stream; each time an equal one."""
+
+    @abstractmethod
+    def keys(self, vendor: Any, url: str) -> Mapping[str, Json]:
+        """Return the plugin's table in ``plugins.toml`` for a simulator that is served at `url`.
+
+        Secrets are references to environment variables, see `secrets`.
+        """
+
+    def secrets(self, vendor: Any) -> Mapping[str, str]:
+        """Return the environment variables that `keys` refers to. None of their values may ever be seen anywhere."""
+        del vendor
+        return {}
+
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make the connector ask for a few rows at a time, so that little data make several pages."""
+        del monkeypatch
+
+    # --- what the tests use ---
+
+    @pytest.fixture
+    def clock(self) -> FakeClock:
+        """Virtual time, for both sides."""
+        return FakeClock(self.start)
+
+    @pytest.fixture
+    def simulator(self, clock: FakeClock) -> Iterator[Simulator]:
+        """The vendor. At the end, both sides must have kept to its description, where it has one."""
+        made = self.vendor(clock)
+        yield made
+        assert not made.broken, f"the simulator does not keep to the description: {made.broken[0]}"
+        assert not made.refused, f"the connector does not keep to the description: {made.refused[0]}"
+
+    @pytest.fixture
+    def table(
+        self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, conformance_server: tuple[Any, str]
+    ) -> Mapping[str, Json]:
+        """The plugin's table, with the simulator served and the secrets in place."""
+        switch, url = conformance_server
+        switch.app = simulator
+        for name, value in self.secrets(simulator).items():
+            monkeypatch.setenv(name, value)
+        self.small_pages(monkeypatch)
+        return self.keys(simulator, url)
+
+    @pytest.fixture
+    def bench(self, table: Mapping[str, Json], clock: FakeClock, tmp_path: Path) -> Iterator[Bench]:
+        """The plugin, open, in an installation of its own."""
+        with Bench(tmp_path / "bench", self.plugin, table, clock=clock) as bench:
+            yield bench
+
+
+def stream_names(case: type[Case]) -> Sequence[str]:
+    """Return the names of a plugin's streams, for one test each. Nothing is called."""
+    this, clock = case(), FakeClock(case.start)
+    with TemporaryDirectory(prefix="wellkept-conformance-") as folder:
+        keys = this.keys(this.vendor(clock), NOWHERE)
+        with Bench(Path(folder), case.plugin, keys, clock=clock) as bench:
+            return list(bench.streams)
+
+
+class Switch:
+    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
+
+    app: Simulator | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        assert self.app is not None, "no test is running"
+        await self.app(scope, receive, send)
+
+
+def serve() -> Iterator[tuple[Switch, str]]:
+    """Serve the simulators of a session, one after the other, at one address."""
+    switch = Switch()
+    with Server(switch) as server:
+        yield switch, server.url

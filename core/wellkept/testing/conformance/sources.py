@@ -1,0 +1,291 @@
+"""The standard tests of sources. Each says in its first line which promise it guards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytest
+
+from wellkept.pipeline.report import NOT_PERMITTED
+from wellkept.records import Json
+from wellkept.testing.conformance.bench import Bench, everything_logged
+from wellkept.testing.conformance.case import Case, stream_names
+from wellkept.testing.faults import Fault
+from wellkept.testing.simulator import Simulator
+
+PASSING: Mapping[str, Fault] = {
+    "429 with seconds": Fault(kind="status", status=429, retry_after=3),
+    "429 with a date": Fault(kind="status", status=429, retry_after=3, as_date=True),
+    "three times 500": Fault(kind="status", status=500, times=3),
+    "503": Fault(kind="status", status=503, retry_after=2),
+    "dropped without an answer": Fault(kind="drop"),
+    "dropped in the middle": Fault(kind="cut", at=0.6),
+    "a body without its end": Fault(kind="truncate", at=0.6),
+    "a slow body": Fault(kind="slow", seconds=1),
+    "a slow vendor": Fault(kind="latency", seconds=20),
+}
+"""What a connector must bear without anybody noticing."""
+
+LASTING: Mapping[str, Fault] = {
+    "an outage": Fault(kind="status", status=503, times=None),
+    "no connection": Fault(kind="drop", times=None),
+    "a maintenance page": Fault(kind="content", times=None),
+}
+"""What ends a read; the rows before it are kept, and the next run goes on."""
+
+BATCH_LIMIT = 1_000
+"""Rows in a batch, see `wellkept.source.Batch.records`."""
+
+FEW = 4
+"""Requests: a stream that makes no more in a test may hand on all rows at once."""
+
+READS = ("GET", "HEAD", "OPTIONS")
+
+
+class SourceTests(Case):
+    """The standard tests of a source. Subclass it as ``class TestAcme(SourceTests)``.
+
+    Attributes:
+        reads: Shell patterns of paths that are POSTed to and only read, such as a search.
+        bad_rows: For a stream: a fault of kind ``row`` that makes one row unreadable.
+        cursor_names: The parameters that carry the vendor's page cursor, by stream; ``"*"`` for all.
+    """
+
+    reads: ClassVar[Sequence[str]] = ()
+    bad_rows: ClassVar[Mapping[str, Fault]] = {}
+    cursor_names: ClassVar[Mapping[str, Sequence[str]]] = {}
+
+    # --- to be overridden, where the vendor can do it ---
+
+    def refuse(self, vendor: Any) -> None:
+        """Let the vendor refuse our credential from now on. By default every answer is 401."""
+        vendor.faults.add(Fault(kind="status", status=401, times=None))
+
+    def change(self, vendor: Any, stream: str) -> bool:
+        """Change one row of a stream at the vendor; return False where the stream has rows that never change."""
+        del vendor, stream
+        return False
+
+    # --- configuration ---
+
+    def test_unknown_keys_are_refused(self, bench: Bench, table: Mapping[str, Json]) -> None:
+        """Configuration: a mistyped key is an error that names it, never a silent default."""
+        bench.write({**table, "no_such_key": 1})
+        bench.reopen()
+        problems = [str(problem) for problem in bench.runtime.problems]
+        assert self.plugin not in bench.runtime.instances
+        assert any("no_such_key" in text for text in problems), problems
+
+    def test_secrets_are_references(self, bench: Bench, simulator: Simulator, table: Mapping[str, Json]) -> None:
+        """Secrets: a secret in the file itself is refused, and the refusal does not show it."""
+        held = {name: value for name, value in table.items() if isinstance(value, str) and value.startswith("env:")}
+        assert held or not self.secrets(simulator), "keys() must refer to the variables of secrets() as env:NAME"
+        for name in held:
+            bench.write({**table, name: "sk_written_into_the_file"})
+            bench.reopen()
+            problems = [str(problem) for problem in bench.runtime.problems]
+            assert self.plugin not in bench.runtime.instances, f"{name} took a secret that stands in the file"
+            assert any(name in text for text in problems), problems
+            assert not any("sk_written_into_the_file" in text for text in problems), "the refusal shows the secret"
+
+    # --- the check ---
+
+    def test_check_tells_the_account(self, bench: Bench) -> None:
+        """Credentials: a good one passes, and the vendor account behind it is known, so that another one can be refused."""
+        result = bench.check()
+        assert result.ok, [finding.message for finding in result.findings if not finding.ok]
+        assert result.vendor_account, "check() must return the vendor's id of the account"
+
+    def test_check_tells_a_refused_credential(self, bench: Bench, simulator: Simulator) -> None:
+        """Credentials: a refused one is a finding with its mend, not an exception; and no stream is read with it."""
+        self.refuse(simulator)
+        result = bench.check()
+        assert not result.ok
+        wrong = [finding for finding in result.findings if not finding.ok]
+        assert all(finding.mend for finding in wrong), "a finding that is not well says how to mend it"
+        for stream in bench.sync().streams:
+            assert stream.state in {"failed", "skipped"}, f"{stream.stream} ended as {stream.state}"
+        assert bench.rows() == {}
+
+    def test_a_credential_that_is_refused_later_pauses(self, bench: Bench, simulator: Simulator) -> None:
+        """Credentials: one that is revoked between two runs is told as such, so that the breaker pauses the instance."""
+        bench.sync()
+        before = bench.rows()
+        self.refuse(simulator)
+        report = bench.sync()
+        assert any((item.error or "").startswith(NOT_PERMITTED) or item.state == "skipped" for item in report.streams)
+        assert bench.rows() == before
+
+    # --- reading ---
+
+    def test_everything_is_read_once(self, bench: Bench, stream: str) -> None:
+        """No record is lost: a stream is read to its end; no batch is too large, and every row is of a declared type."""
+        result = bench.result(stream)
+        assert result.state == "done", result.error or result.note
+        rows = bench.rows(stream)
+        assert rows, f"the simulator has no rows for {stream}: give it some in vendor()"
+        declared = {type_.type for type_ in (*bench.streams[stream].records, *bench.streams[stream].includes)}
+        for batch in bench.batches(stream):
+            assert len(batch.records) <= BATCH_LIMIT
+            assert {record.type for record in batch.records} <= declared
+        assert bench.letters() == []
+
+    def test_rows_come_while_reading(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+        """Memory is flat: rows are handed on as they come, and are not gathered until the end."""
+        simulator.log.clear()
+        asked = [0, *(len(simulator.log.requests) for _ in bench.batches(stream))]
+        if asked[-1] > FEW:
+            assert len(asked) > 2, f"{asked[-1]} requests for a single batch: everything was gathered first"
+
+    def test_reading_again_changes_nothing(self, bench: Bench, stream: str) -> None:
+        """Idempotence: the same rows read again, in full and from the cursor, are the same rows."""
+        bench.result(stream)
+        before = bench.rows()
+        again = bench.result(stream, full=True)
+        assert (again.inserted, again.updated, again.deleted) == (0, 0, 0), again.counts
+        bench.result(stream)
+        assert bench.rows() == before
+
+    def test_reading_goes_on_from_every_cursor(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+        """No record is lost: a read that is broken off after any request, in a new process, ends with the same rows."""
+        bench.begin_anew()
+        simulator.log.clear()
+        bench.result(stream)
+        expected, requests = bench.rows(), len(simulator.log.requests)
+        for passing in range(requests):
+            bench.begin_anew()
+            simulator.faults.add(Fault(kind="drop", skip=passing, times=None))
+            bench.result(stream)
+            simulator.faults.clear()
+            bench.reopen()
+            bench.clock.advance(60)
+            result = bench.result(stream)
+            assert result.state == "done", f"broken off after {passing} requests: {result.error or result.note}"
+            assert bench.rows() == expected, f"broken off after {passing} requests"
+
+    def test_changes_are_found(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+        """Older never overwrites newer: what changed at the vendor arrives with a greater version, and nothing else changes."""
+        bench.result(stream)
+        before, versions = bench.rows(stream), bench.versions(stream)
+        bench.clock.advance(3600)
+        if not self.change(simulator, stream):
+            pytest.skip(f"{type(self).__name__}.change() has no change for {stream}")
+        bench.clock.advance(60)
+        result = bench.result(stream)
+        assert result.state == "done", result.error or result.note
+        after = bench.rows(stream)
+        changed = {key for key in before.keys() & after.keys() if before[key] != after[key]}
+        assert changed or before.keys() != after.keys(), "the change was not found"
+        newer = bench.versions(stream)
+        assert all(newer[key] > versions[key] for key in changed), "a changed row has no greater version"
+
+    # --- faults ---
+
+    @pytest.mark.parametrize("fault", PASSING)
+    def test_a_passing_fault_is_borne(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
+        """Faults: what passes costs time, no row and no attention; Retry-After is honoured."""
+        bench.result(stream)
+        expected = bench.rows()
+        bench.begin_anew()
+        simulator.log.clear()
+        hit = PASSING[fault]
+        simulator.faults.add(hit)
+        result = bench.result(stream)
+        assert result.state == "done", result.error or result.note
+        assert bench.rows() == expected
+        hurt = [entry for entry in simulator.log.requests if entry.fault]
+        assert hurt, "the fault hit nothing: the stream makes too few requests"
+        if hit.retry_after is not None:
+            waited = min((entry.at for entry in simulator.log.requests if entry.number > hurt[-1].number), default=0)
+            assert waited - hurt[-1].at >= hit.retry_after * 1000, "Retry-After was not honoured"
+
+    @pytest.mark.parametrize("fault", LASTING)
+    def test_a_lasting_fault_loses_nothing(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
+        """Faults: what lasts fails the stream with a reason; the next run makes it good, and success hides nothing."""
+        bench.result(stream)
+        expected = bench.rows()
+        bench.begin_anew()
+        simulator.faults.add(LASTING[fault])
+        result = bench.result(stream)
+        assert result.state in {"failed", "skipped"}
+        assert result.error or result.note
+        simulator.faults.clear()
+        bench.clock.advance(3600)
+        result = bench.result(stream)
+        assert result.state == "done", result.error or result.note
+        assert bench.rows() == expected
+
+    def test_a_bad_row_is_put_aside(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+        """One bad row never stops the others: it goes to the dead letters with its reason, and the stream says partial."""
+        fault = self.bad_rows.get(stream)
+        if fault is None:
+            pytest.skip(f"{type(self).__name__}.bad_rows has no fault for {stream}")
+        bench.result(stream)
+        expected = bench.rows(stream)
+        bench.begin_anew()
+        simulator.faults.add(fault)
+        result = bench.result(stream)
+        assert result.state == "partial", result.error or result.note
+        letters = [letter for letter in bench.letters() if letter.stream == stream]
+        assert letters, "the bad row is nowhere"
+        assert all(letter.reason for letter in letters)
+        assert len(expected) > len(bench.rows(stream)) > 0
+        bench.clock.advance(3600)
+        bench.result(stream, full=True)
+        assert bench.rows(stream) == expected
+        assert [letter for letter in bench.letters() if letter.stream == stream] == [], "a row that came at last is still aside"
+
+    def test_a_cursor_that_does_not_move_is_an_error(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+        """Faults: a page that comes again and again ends the stream with a reason, instead of going on for ever."""
+        names = self.cursor_names.get(stream, self.cursor_names.get("*"))
+        if not names:
+            pytest.skip(f"{type(self).__name__}.cursor_names has no parameter for {stream}")
+        bench.check()
+        simulator.faults.add(Fault(kind="ignore", names=tuple(names), times=None))
+        result = bench.result(stream)
+        assert result.state == "failed"
+        assert result.error, "the stream does not say why"
+
+    # --- what must not happen ---
+
+    def test_only_reads(self, bench: Bench, simulator: Simulator) -> None:
+        """Dry run: neither a check nor a sync changes anything at the vendor."""
+        bench.check()
+        bench.sync()
+        assert list(simulator.log.effects) == []
+        allowed = [entry for pattern in self.reads for entry in simulator.log.matching(pattern)]
+        writes = [entry for entry in simulator.log.requests if entry.method not in READS and entry not in allowed]
+        assert writes == [], "a source only reads; paths that are POSTed to for reading belong into `reads`"
+
+    def test_no_secret_is_seen(
+        self, bench: Bench, simulator: Simulator, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Secrets: none is in a log, an error, a dead letter or any table; nothing is printed."""
+        del caplog
+        values = [value for value in self.secrets(simulator).values() if value]
+        with everything_logged() as log:
+            bench.check()
+            bench.sync()
+            simulator.faults.add(Fault(kind="status", status=400, times=None))
+            report = bench.sync()
+            simulator.faults.clear()
+            self.refuse(simulator)
+            check = bench.check()
+            logging.getLogger("wellkept.conformance").debug("the end")
+        printed = capfd.readouterr()
+        assert (printed.out, printed.err) == ("", ""), "a plugin logs, and prints nothing"
+        told = [log.getvalue(), *(f"{item.error} {item.note}" for item in report.streams), repr(check)]
+        told += [letter.reason for letter in bench.letters()]
+        for value in values:
+            assert not any(value in text for text in told), "a secret was told"
+        bench.close()
+        stored = b"".join(path.read_bytes() for path in bench.folder.glob("*.db*"))
+        assert not any(value.encode() in stored for value in values), "a secret is in the store"
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a standard test one run for each stream; called by the pytest plugin."""
+    if metafunc.cls is not None and issubclass(metafunc.cls, SourceTests) and "stream" in metafunc.fixturenames:
+        metafunc.parametrize("stream", stream_names(metafunc.cls))

@@ -1,0 +1,24 @@
+"""The pytest plugin: what the standard tests share in a session. It is active wherever `wellkept` is installed for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def conformance_server() -> Iterator[tuple[Any, str]]:
+    """One server for all simulators of a session, and its address."""
+    from wellkept.testing.conformance.case import serve
+
+    yield from serve()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each standard test of a stream once for every stream."""
+    if "stream" in metafunc.fixturenames and metafunc.cls is not None and hasattr(metafunc.cls, "cursor_names"):
+        from wellkept.testing.conformance.sources import parametrize
+
+        parametrize(metafunc)
