@@ -133,3 +133,24 @@ def test_descriptions_of_real_vendors(file: str, method: str, url: str, headers:
     incomplete = file.startswith("zendesk")
     spec = Spec.load(SPECS / file, unknown_names="allow" if incomplete else "fail", strip_suffix=".json")
     spec.check_request(method, url, headers=headers, body=body)
+
+
+def test_a_description_in_yaml_says_what_it_would_say_in_json(tmp_path: Path) -> None:
+    path = tmp_path / "parcels.yaml"
+    path.write_text(
+        "openapi: 3.0.2\n"
+        "paths:\n"
+        "  /parcels:\n"
+        "    get:\n"
+        "      parameters:\n"
+        "      - {in: query, name: day, schema: {type: string, enum: [2026-11-21], nullable: true}}\n"
+        "      responses:\n"
+        "        200: {content: {application/json: {schema: {type: integer}}}}\n"
+    )
+    spec = Spec.load(path)
+    spec.check_request("GET", "/parcels?day=2026-11-21")
+    spec.check_response("GET", "/parcels", status=200, headers=JSON, body=b"7")
+    with pytest.raises(SpecMismatch):
+        spec.check_request("GET", "/parcels?day=2026-11-22")
+    with pytest.raises(SpecMismatch):
+        spec.check_response("GET", "/parcels", status=200, headers=JSON, body=b'"7"')

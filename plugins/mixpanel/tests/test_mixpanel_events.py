@@ -244,7 +244,7 @@ async def test_days_are_the_projects_own(
     clock.advance(moment(now) - clock.now() / 1000)
     simulator = simulate(sightings=[], timezone=zone, created_before_2023=old)
     begin = moment(now) - 5 * DAY
-    for number in range(0, 5 * 48):
+    for number in range(5 * 48):
         simulator.track(f"u-{number % 3}", "Report Viewed", begin + number * 1800, "g-1", insert_id=str(number))
     today = datetime.fromtimestamp(moment(now), simulator.project.zone).date()
     first, last = (today.fromordinal(today.toordinal() - back).isoformat() for back in (3, 1))

@@ -84,6 +84,7 @@ def test_each_region_has_its_hosts(region: str, hosts: tuple[str, ...]) -> None:
 
 def test_the_hosts_are_those_of_the_descriptions(spec: Any) -> None:
     import yaml
+
     from wellkept_mixpanel.config import REGIONS
     from wellkept_mixpanel.simulator.description import FILES
 
