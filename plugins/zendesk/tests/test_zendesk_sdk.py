@@ -87,9 +87,9 @@ def test_writes(desk: tuple[Any, Any]) -> None:
     assert simulator.state.get("ticket", ticket.id)["priority"] == "urgent"
     assert [comment.body for comment in client.tickets.comments(ticket)][-1] == "Internal"
     before = list(simulator.state.get("ticket", ticket.id)["tags"])
-    client.tickets.add_tags(ticket, ["at_risk"])
+    client.tickets.add_tags(ticket.id, ["at_risk"])
     assert simulator.state.get("ticket", ticket.id)["tags"] == sorted([*before, "at_risk"])
-    client.tickets.delete_tags(ticket, ["at_risk"])
+    client.tickets.delete_tags(ticket.id, ["at_risk"])
     assert simulator.state.get("ticket", ticket.id)["tags"] == before
 
 
