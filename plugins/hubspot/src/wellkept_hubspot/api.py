@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 PAGE = 100
 """Rows a page of a list, and inputs of a batch: the most that HubSpot takes."""
 
+OWNERS_PAGE = 100
+"""Owners a page."""
+
 SEARCH_PAGE = 200
 """Rows a page of a search, the most that HubSpot gives."""
 
@@ -213,7 +216,7 @@ class Api:
 
     async def owners(self, after: str | None = None, *, email: str | None = None) -> OwnerPage:
         """Read a page of owners, or the one with an address."""
-        params = {"limit": PAGE, "after": after, "email": email, "archived": False}
+        params = {"limit": OWNERS_PAGE, "after": after, "email": email, "archived": False}
         begun, now = self._clock.monotonic(), self._clock.now()
         response = await self.client.get(f"/crm/owners/{self.version}", params=params)
         page = decode_rows(response.body, wire.Owner, path=("results",))

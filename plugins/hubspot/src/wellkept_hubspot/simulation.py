@@ -18,6 +18,9 @@ FEWEST, MOST = 3, 12
 FATES = frozenset({"thriving", "steady"})
 """Who is not in trouble already, so that what happens here shows."""
 
+FATES = frozenset({"thriving", "steady", "new"})
+"""Who is not in trouble elsewhere already, so that what happens here shows."""
+
 OURS = "wellkept"
 
 
@@ -42,22 +45,36 @@ class HubSpotSimulation:
 
     def records(self) -> Mapping[str, Seen]:
         """Return what is behind the companies."""
-        return {id_: Seen("crm", ref) for ref, id_ in self._simulator.ids.items()}
+        return {id_: Seen("crm", sighting.ref) for id_, sighting in self._simulator.sightings.items()}
 
     def unfold(self) -> Sequence[Happening]:
-        """Let people of happy customers answer a survey badly."""
-        simulator, draw = self._simulator, random.Random(f"demo/crm/{self._setting.seed}")  # noqa: S311 - a simulation
-        stage = [company.key for company in self._setting.stage("crm") if company.fate in FATES]
+        """Let people answer surveys badly, and unsubscribe."""
+        simulator, draw = self._simulator, random.Random(f"demo/{self._setting.seed}")  # noqa: S311 - a simulation
+        count = min(MOST, max(FEWEST, round(self._setting.accounts * SHARE)))
         happenings = []
         with simulator.lock:
-            ends = simulator.state.links["companies", "contacts"]
-            known = [simulator.ids[key] for key in stage if ends.get(simulator.ids.get(key, ""))]
+            known = self._companies()
             draw.shuffle(known)
-            for company in known[: min(MOST, max(FEWEST, round(self._setting.accounts * SHARE)))]:
-                score = draw.randint(0, 2)
-                simulator.answer_survey(min(ends[company]), "NPS", score)
-                happenings.append(Happening(id=company, text=f"answered the NPS survey with {score}"))
+            for number, (company, contact) in enumerate(known[:count]):
+                if number % 3 == 2:
+                    simulator.opt_out(contact)
+                    text = "unsubscribed from all mail"
+                else:
+                    score = draw.randint(0, 4)
+                    simulator.answer_survey(contact, "NPS", score)
+                    text = f"answered the NPS survey with {score}"
+                happenings.append(Happening(id=company, text=text))
         return happenings
+
+    def _companies(self) -> list[tuple[str, str]]:
+        """Return companies of customers on this stage who are otherwise well, each with a contact."""
+        stage = {company.key for company in self._setting.stage("crm") if company.fate in FATES}
+        ends = self._simulator.state.links["companies", "contacts"]
+        return [
+            (id_, min(ends[id_]))
+            for id_, sighting in self._simulator.sightings.items()
+            if sighting.main and sighting.company.key in stage and ends.get(id_)
+        ]
 
     def received(self) -> Sequence[Receipt]:
         """Return the properties that were set on companies, and the tasks that were made."""

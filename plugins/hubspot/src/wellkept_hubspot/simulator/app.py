@@ -97,6 +97,7 @@ class HubSpotSimulator(Simulator, Scenarios):
         rules: What an admin demands of values, by object type and property; holds from API version 2026-09 on.
         portal_id: The account's id.
         webhook_secret: The client secret that signs webhooks.
+        sightings: What is behind the companies of the market, by HubSpot's id.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class HubSpotSimulator(Simulator, Scenarios):
         self.token = self.add_token(f"pat-na1-{digest[38:60]}")
         define_standard(self.state)
         market = world or World(accounts=accounts, seed=seed, now=self.clock.now())
-        self.ids: dict[str, str] = build(self.state, market.seen_by("crm"), seed=seed)
+        self.sightings = build(self.state, market.seen_by("crm"), seed=seed)
         self.log.clear()
         self.state.notices.clear()
 

@@ -16,7 +16,8 @@ DESCRIBED = "/2026-03"
 class Descriptions(Spec):
     """Two descriptions that act as one: the path decides which of them counts.
 
-    Dated versions have the same shapes, so that 2026-09 is held against what there is for 2026-03.
+    Dated versions have the same shapes, so that 2026-09 is held against what there is for 2026-03. The SDK of the old paths
+    writes booleans into the query as Python shows them (``True``), which HubSpot takes.
     """
 
     legacy: Spec | None = None
@@ -26,6 +27,7 @@ class Descriptions(Spec):
     ) -> Operation:
         """Check one request against the description that it belongs to."""
         if self.legacy is not None and not DATED.search(url):
+            query = re.sub(r"=(True|False)(?=&|$)", lambda match: match[0].lower(), query or "")
             return self.legacy.check_request(method, url, query=query, headers=headers, body=body)
         return super().check_request(method, DATED.sub(DESCRIBED, url), query=query, headers=headers, body=body)
 
@@ -39,10 +41,10 @@ class Descriptions(Spec):
 
 
 def describe(dated: Path, legacy: Path | None = None) -> Spec:
-    """Load the descriptions, with the one thing mended that their derivation lost.
+    """Load the descriptions, with what their derivation lost mended.
 
-    HubSpot answers null for properties that were asked for and are empty; the SDKs' types, from which the files are derived, do
-    not say so, and the SDKs do not mind.
+    HubSpot answers null for properties that were asked for and are empty, and for the label of an association without one; the
+    SDKs' types, from which the files are derived, do not say so, and the SDKs do not mind.
     """
     found = Descriptions.load(dated)
     _mend(found.document)
@@ -54,5 +56,7 @@ def describe(dated: Path, legacy: Path | None = None) -> Spec:
 
 def _mend(document: dict[str, Any]) -> None:
     for name, schema in document["components"]["schemas"].items():
+        if name.endswith("AssociationSpecWithLabel"):
+            schema["properties"]["label"] = {"type": ["string", "null"]}
         if name.rpartition(".")[2] in {"SimplePublicObject", "SimplePublicObjectWithAssociations"}:
             schema["properties"]["properties"]["additionalProperties"] = {"type": ["string", "null"]}

@@ -25,7 +25,9 @@ class Scenarios:
 
     def scenarios(self) -> Mapping[str, Callable[..., object]]:
         """Return what can be asked for over the control route."""
-        names = [name for name in vars(Scenarios) if not name.startswith("_") and name not in {"scenarios", "webhook"}]
+        names = [
+            name for name in vars(Scenarios) if not name.startswith("_") and name not in {"scenarios", "webhook", "signed"}
+        ]
         return {name: getattr(self, name) for name in names}
 
     def edit(self, type: str, id: str, **properties: str) -> str:  # noqa: A002 - HubSpot's words
@@ -97,12 +99,14 @@ class Scenarios:
         if notices is None:
             notices, self.state.notices = self.state.notices[:100], self.state.notices[100:]
         body = json.dumps([{"portalId": self.portal_id, **notice} for notice in notices]).encode()
+        return self.signed(url, body, at=at), body
+
+    def signed(self, url: str, body: bytes, *, at: int | None = None) -> dict[str, str]:
+        """Return the headers with which any body is sent to an address."""
         time = str(self.clock.now() if at is None else at)
-        signed = b"POST" + url.encode() + body + time.encode()
-        signature = base64.b64encode(hmac.new(self.webhook_secret.encode(), signed, sha256).digest()).decode()
-        headers = {
+        signature = hmac.new(self.webhook_secret.encode(), b"POST" + url.encode() + body + time.encode(), sha256).digest()
+        return {
             "content-type": "application/json",
-            "x-hubspot-signature-v3": signature,
+            "x-hubspot-signature-v3": base64.b64encode(signature).decode(),
             "x-hubspot-request-timestamp": time,
         }
-        return headers, body

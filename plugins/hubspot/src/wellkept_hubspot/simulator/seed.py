@@ -73,8 +73,8 @@ def define_standard(state: State) -> None:
                 state.define(type_, name, kind, hubspotDefined=name != "account_id", modificationMetadata=locked)
 
 
-def build(state: State, sightings: Sequence[Sighting], *, seed: int) -> dict[str, str]:
-    """Fill the account with what a CRM has recorded; return HubSpot's ids by the records' `ref`."""
+def build(state: State, sightings: Sequence[Sighting], *, seed: int) -> dict[str, Sighting]:
+    """Fill the account with what a CRM has recorded; return what is behind each company, by HubSpot's id."""
     now = state.clock.now()
     for number, (first, last) in enumerate(OWNERS, 1):
         state.owners[str(number)] = {
@@ -101,7 +101,7 @@ def build(state: State, sightings: Sequence[Sighting], *, seed: int) -> dict[str
     for sighting in sightings:
         if sighting.merged_into is not None and sighting.merged_into in companies:
             state.merge(companies[sighting.merged_into], companies[sighting.ref])
-    return {ref: thing.id for ref, thing in companies.items()}
+    return {companies[sighting.ref].id: sighting for sighting in sightings}
 
 
 def _company(state: State, sighting: Sighting, *, owner: str) -> Thing:
