@@ -82,8 +82,25 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store may be: once in SQLite and once in PostgreSQL."""
+    if request.param == "sqlite":
+        return tmp_path / "wellkept.db"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+def store(address: Path | str, clock: FakeClock) -> Iterator[Store]:
+    opened = open_store(address, clock)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file_store(tmp_path: Path, clock: FakeClock) -> Iterator[Store]:
+    """A store in SQLite, for what only a file can do."""
     opened = open_store(tmp_path / "wellkept.db", clock)
     yield opened
     opened.close()

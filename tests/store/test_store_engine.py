@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -26,7 +27,7 @@ def put(key: str, value: str = "x") -> Callable[[Tx], int]:
 
 def keys(store: Store) -> set[str]:
     with store.read() as reader:
-        return {key for (key,) in reader.rows("SELECT key FROM meta")}
+        return {key for (key,) in reader.rows("SELECT key FROM meta WHERE key <> 'origin' AND key NOT LIKE 'columns:%'")}
 
 
 @contextmanager
@@ -59,17 +60,18 @@ async def grouped(store: Store, *jobs: Callable[[Tx], Any]) -> list[Any]:
 # --- groups ---
 
 
-async def test_a_group_is_one_commit(store: Store) -> None:
-    commits: list[str] = []
-    store._writer.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+async def test_a_group_is_one_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits: list[Any] = []
+    commit = store._database.commit
+    monkeypatch.setattr(store._database, "commit", lambda writer: (commits.append(writer), commit(writer)))
     await grouped(store, *(put(f"k{number}") for number in range(10)))
-    store._writer.set_trace_callback(None)
     assert len(commits) == 2  # the job that kept the writer busy, and the group
     assert {f"k{number}" for number in range(10)} <= keys(store)
 
 
-@pytest.mark.parametrize("bad", [ZeroDivisionError, sqlite3.IntegrityError])
-async def test_a_job_that_fails_takes_no_other_with_it(store: Store, bad: type[BaseException]) -> None:
+@pytest.mark.parametrize("of_driver", [False, True])
+async def test_a_job_that_fails_takes_no_other_with_it(store: Store, of_driver: bool) -> None:
+    bad = store._database.errors[0] if of_driver else ZeroDivisionError
     runs: list[str] = []
 
     def good(tx: Tx) -> str:
@@ -84,7 +86,7 @@ async def test_a_job_that_fails_takes_no_other_with_it(store: Store, bad: type[B
 
     first, second, third = await grouped(store, good, failing, put("after"))
     assert first == "stored"
-    assert isinstance(second, StoreError if bad is sqlite3.IntegrityError else bad)
+    assert isinstance(second, StoreError if of_driver else bad)
     assert third == 1
     assert {"good", "after"} <= keys(store)
     assert "bad" not in keys(store)
@@ -97,7 +99,7 @@ async def test_a_constraint_does_not_make_others_run_again(store: Store) -> None
     good = [lambda tx, number=number: (runs.append(number), put(f"k{number}")(tx)) for number in range(3)]
     results = await grouped(store, good[0], put("twice"), good[1], good[2])
     assert isinstance(results[1], StoreError)
-    assert "UNIQUE constraint failed: meta.key" in str(results[1])
+    assert re.search("UNIQUE constraint failed: meta.key|unique violation: meta_pkey", str(results[1]))
     assert runs == [0, 1, 2]
 
 
@@ -150,8 +152,8 @@ def test_a_savepoint_undoes_its_part_alone(store: Store) -> None:
 
 
 def test_a_durable_job_is_on_disk_and_others_need_not_be(store: Store) -> None:
-    level = "PRAGMA synchronous"
-    assert [store.write_now(lambda tx: tx.value(level), durable=durable) for durable in (True, False, True)] == [2, 1, 2]
+    sql, yes, no = ("PRAGMA synchronous", 2, 1) if store.path else ("SHOW synchronous_commit", "on", "off")
+    assert [store.write_now(lambda tx: tx.value(sql), durable=durable) for durable in (True, False, True)] == [yes, no, yes]
 
 
 # --- senders ---
@@ -219,7 +221,7 @@ def test_a_transaction_does_not_outlive_its_job(store: Store) -> None:
     kept = store.write_now(lambda tx: (tx, tx.rows("SELECT 1")))
     with pytest.raises(StoreError, match="after its end"):
         kept[0].execute("DELETE FROM meta")
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises((sqlite3.ProgrammingError, StoreError)):
         next(kept[1])
 
 
@@ -255,7 +257,7 @@ def test_a_snapshot_outlives_the_closing_of_the_store(store: Store) -> None:
     store.write_now(put("k"))
     with store.read() as reader:
         store.close()
-        assert reader.value("SELECT COUNT(*) FROM meta") == 1
+        assert reader.value("SELECT value FROM meta WHERE key = 'k'") == "x"
 
 
 # --- snapshots ---
@@ -264,7 +266,7 @@ def test_a_snapshot_outlives_the_closing_of_the_store(store: Store) -> None:
 def test_a_snapshot_is_one_instant_from_its_first_line_on(store: Store) -> None:
     with store.read() as reader:
         store.write_now(put("k"))
-        assert reader.all("SELECT * FROM meta") == []
+        assert reader.all("SELECT * FROM meta WHERE key = 'k'") == []
     assert keys(store) == {"k"}
 
 
@@ -277,14 +279,14 @@ def test_a_result_that_was_not_read_to_its_end_holds_nothing_back(store: Store) 
     store.write_now(put("new"))
     assert "new" in keys(store)
     assert store.compact()
-    with pytest.raises(sqlite3.ProgrammingError):
+    with pytest.raises((sqlite3.ProgrammingError, StoreError)):
         next(rows)
     with pytest.raises(StoreError, match="after its end"):
         reader.value("SELECT 1")
 
 
 def test_a_snapshot_cannot_write(store: Store) -> None:
-    with pytest.raises(StoreError, match="readonly"), store.read() as reader:
+    with pytest.raises(StoreError, match=r"read-?only"), store.read() as reader:
         reader.all("DELETE FROM meta")
 
 
@@ -325,26 +327,26 @@ async def test_a_store_that_stays_locked_asks_to_try_again(tmp_path: Path) -> No
         assert keys(store) == {"k"}
 
 
-def test_the_writer_gets_a_new_connection_when_its_own_is_broken(store: Store) -> None:
-    store.write_now(put("before"))
-    store._writer.close()
+def test_the_writer_gets_a_new_connection_when_its_own_is_broken(file_store: Store) -> None:
+    file_store.write_now(put("before"))
+    file_store._writer.close()
     with pytest.raises(StoreError):
-        store.write_now(put("lost"))
-    store.write_now(put("after"))
-    assert keys(store) == {"before", "after"}
+        file_store.write_now(put("lost"))
+    file_store.write_now(put("after"))
+    assert keys(file_store) == {"before", "after"}
 
 
-def test_a_full_disk_loses_nothing_and_is_got_over(store: Store) -> None:
-    store.write_now(put("before"))
-    pages = store.write_now(lambda tx: tx.value("PRAGMA page_count"))
-    store.write_now(lambda tx: tx.value(f"PRAGMA max_page_count = {pages + 2}"))
+def test_a_full_disk_loses_nothing_and_is_got_over(file_store: Store) -> None:
+    file_store.write_now(put("before"))
+    pages = file_store.write_now(lambda tx: tx.value("PRAGMA page_count"))
+    file_store.write_now(lambda tx: tx.value(f"PRAGMA max_page_count = {pages + 2}"))
     with pytest.raises(StoreError, match="the disk is full"):
-        store.write_now(put("big", "x" * 1_000_000))
-    store.write_now(put("small"))
-    assert keys(store) == {"before", "small"}
-    store.write_now(lambda tx: tx.value("PRAGMA max_page_count = 1000000"))
-    store.write_now(put("big", "x" * 1_000_000))
-    assert keys(store) == {"before", "small", "big"}
+        file_store.write_now(put("big", "x" * 1_000_000))
+    file_store.write_now(put("small"))
+    assert keys(file_store) == {"before", "small"}
+    file_store.write_now(lambda tx: tx.value("PRAGMA max_page_count = 1000000"))
+    file_store.write_now(put("big", "x" * 1_000_000))
+    assert keys(file_store) == {"before", "small", "big"}
 
 
 FULL_DISK = """
@@ -406,26 +408,26 @@ def log_size(store: Store) -> int:
     return store.path.with_name(store.path.name + "-wal").stat().st_size
 
 
-def test_the_log_is_emptied_when_readers_let_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_emptied_when_readers_let_it(file_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = 500_000
     monkeypatch.setattr(sqlite, "WAL_LIMIT", limit)
-    store._database._trim_at = limit
-    with store.read():
+    file_store._database._trim_at = limit
+    with file_store.read():
         for number in range(20):
-            store.write_now(put(f"k{number}", "x" * 100_000))
-        assert log_size(store) > 2 * limit
+            file_store.write_now(put(f"k{number}", "x" * 100_000))
+        assert log_size(file_store) > 2 * limit
     for number in range(20, 31):
-        store.write_now(put(f"k{number}", "x" * 100_000))
-    assert log_size(store) < 2 * limit
-    assert len(keys(store)) == 31
+        file_store.write_now(put(f"k{number}", "x" * 100_000))
+    assert log_size(file_store) < 2 * limit
+    assert len(keys(file_store)) == 31
 
 
-def test_compacting_removes_deleted_bytes(store: Store) -> None:
-    store.write_now(lambda tx: tx.value("PRAGMA secure_delete = OFF"))  # some builds of SQLite have it on, others not
-    store.write_now(put("k", "a-secret-to-be-gone"))
-    store.write_now(lambda tx: tx.execute("DELETE FROM meta"))
-    with store.read():
-        assert store.compact() is False
-    assert store.compact() is True
-    for path in store.path.parent.iterdir():
+def test_compacting_removes_deleted_bytes(file_store: Store) -> None:
+    file_store.write_now(lambda tx: tx.value("PRAGMA secure_delete = OFF"))  # some builds of SQLite have it on, others not
+    file_store.write_now(put("k", "a-secret-to-be-gone"))
+    file_store.write_now(lambda tx: tx.execute("DELETE FROM meta"))
+    with file_store.read():
+        assert file_store.compact() is False
+    assert file_store.compact() is True
+    for path in file_store.path.parent.iterdir():
         assert b"a-secret-to-be-gone" not in path.read_bytes()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _BACKUP_AT = "backup_at"
 _RESTORED_AT = "restored_at"
 
+ORIGIN = "origin"
+"""Key in ``meta``: which database the store is in, where a copy cannot carry a mark; see `Database.origin`."""
+
 
 def backup(store: Path, target: Path, *, clock: Clock | None = None) -> None:
     """Copy a store that may be in use into one file, and check the copy.
@@ -73,11 +76,22 @@ def mark_restored(tx: Tx, now: int) -> None:
 
 
 def recognise(store: Store) -> None:
-    """Mark a store that was opened from a backup's file as restored."""
+    """Mark a store that was opened from a backup as restored: a file with a mark, or a database that was another one before."""
+    origin = store.origin()
     with store.read() as reader:
-        restored = reader.one("SELECT 1 FROM meta WHERE key = ?", (_BACKUP_AT,))
-    if restored:
-        store.write_now(lambda tx: mark_restored(tx, store.clock.now()), durable=True)
+        known = dict(reader.all("SELECT key, value FROM meta WHERE key IN (?, ?)", (_BACKUP_AT, ORIGIN)))
+    restored = _BACKUP_AT in known or (ORIGIN in known and known[ORIGIN] != origin)
+    if not restored and known.get(ORIGIN) == origin:
+        return
+
+    def job(tx: Tx) -> None:
+        if restored:
+            mark_restored(tx, store.clock.now())
+        tx.execute("DELETE FROM meta WHERE key = ?", (ORIGIN,))
+        if origin is not None:
+            tx.execute("INSERT INTO meta (key, value) VALUES (?, ?)", (ORIGIN, origin))
+
+    store.write_now(job, durable=True)
 
 
 def _copy(store: Path, target: Path, now: int) -> Path:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from wellkept.errors import StoreError
+
 Dialect = Literal["sqlite", "postgresql"]
 
 Params = Sequence[Any]
@@ -20,6 +22,10 @@ BUSY_SECONDS = 30.0
 
 class MisfitError(Exception):
     """A value does not fit its column. Names the column where the database does, and never the value."""
+
+
+class UncertainError(StoreError):
+    """It is not known whether a transaction was committed: its jobs must not be run again."""
 
 
 class Cursor(Protocol):
@@ -107,7 +113,11 @@ class Database(Protocol):
         ...
 
     def commit(self, writer: Connection) -> None:
-        """Commit, and return only if that is certain. Raises if it is certain that nothing was committed."""
+        """Commit, and return only if that is certain.
+
+        Raises:
+            UncertainError: It is not known whether it was committed. Any other error means that it was not.
+        """
         ...
 
     def snapshot(self, reader: Connection) -> None:

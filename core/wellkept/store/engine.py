@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from wellkept.clock import Clock, SystemClock
 from wellkept.errors import RetryableError, StoreError
 from wellkept.store.connection import Reader, Tx
-from wellkept.store.database import BUSY_SECONDS, Connection, Database
+from wellkept.store.database import BUSY_SECONDS, Connection, Database, UncertainError
 
 __all__ = ["Reader", "Store", "Tx", "open_store"]
 
@@ -139,6 +139,11 @@ class Store:
                     raise
             else:
                 return connection
+
+    def origin(self) -> str | None:
+        """Return a name that this very database has and no copy of it; see `wellkept.store.database.Database`."""
+        with self._snapshot() as connection:
+            return self._database.origin(connection)
 
     # --- writing ---
 
@@ -271,6 +276,11 @@ class Store:
             return
         try:
             outcomes = self._run(group)
+        except UncertainError as error:
+            self._renew()
+            for job in group:
+                job.tell(None, error)
+            return
         except _TransactionLostError as lost:
             if self._database.lost(lost.__cause__ or lost):
                 self._renew()
@@ -360,14 +370,34 @@ class Store:
             self._writer = self._database.reconnect()
 
 
-def open_store(path: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:
+def _prepared(address: Path | str, busy_seconds: float) -> Database:
+    """Make sure that a store is there, of the newest schema, and return its database."""
+    if is_url(address):
+        from wellkept.store.postgres import open_database
+
+        return open_database(str(address), busy_seconds=busy_seconds)
+    from wellkept.store import migrate
+    from wellkept.store.sqlite import SqliteDatabase
+
+    path = Path(address)
+    migrate.prepare(path, busy_seconds=busy_seconds)
+    return SqliteDatabase(path, busy_seconds=busy_seconds)
+
+
+def is_url(address: Path | str) -> bool:
+    """Say whether a store's address is PostgreSQL's, and not a file's."""
+    return isinstance(address, str) and address.startswith(("postgresql://", "postgres://"))
+
+
+def open_store(address: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:
     """Open a store, making or migrating it first.
 
-    A copy of an older store is taken before it is migrated (``NAME.bak-REVISION`` beside it). A file that was a backup is
+    A copy of an older file is taken before it is migrated (``NAME.bak-REVISION`` beside it). A store that was a backup is
     marked as restored, so that effects which it still plans are held.
 
     Args:
-        path: The database file; it and its folder are made when missing.
+        address: The database file, which is made when missing, as is its folder; or ``postgresql://...``, a database that is
+            there, where the tables are made.
         clock: Where the time comes from.
         busy_seconds: How long to wait for another process that holds the store.
 
@@ -375,12 +405,9 @@ def open_store(path: Path | str, clock: Clock | None = None, *, busy_seconds: fl
         StoreError: The store was made by a newer Wellkept, or cannot be opened or migrated.
         RetryableError: Another process kept the store locked for too long.
     """
-    from wellkept.store import backup, migrate
-    from wellkept.store.sqlite import SqliteDatabase
+    from wellkept.store import backup
 
-    path = Path(path)
-    migrate.prepare(path, busy_seconds=busy_seconds)
-    store = Store(SqliteDatabase(path, busy_seconds=busy_seconds), clock or SystemClock())
+    store = Store(_prepared(address, busy_seconds), clock or SystemClock())
     try:
         backup.recognise(store)
     except BaseException:

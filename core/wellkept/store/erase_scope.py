@@ -42,8 +42,10 @@ class Scope:
         self._tx = tx
         self._types = tables_made(tx)
         self.tables = tables_of(tx)
-        for table, columns in (("records", "type, instance, id"), ("accounts", "id"), ("subjects", "subject")):
-            tx.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS erased_{table} ({columns}, PRIMARY KEY ({columns}))")
+        for table, columns in (("records", ("type", "instance", "id")), ("accounts", ("id",)), ("subjects", ("subject",))):
+            texts = ", ".join(f"{name} TEXT" for name in columns)
+            key = ", ".join(columns)
+            tx.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS erased_{table} ({texts}, PRIMARY KEY ({key}))")
             tx.execute(f"DELETE FROM erased_{table}")  # noqa: S608 - constants
         self.lessened: list[str] = []
         self.addresses: set[str] = set()
@@ -101,7 +103,7 @@ class Scope:
         if not tx.one("SELECT 1 FROM accounts WHERE id = ?", (standing,)):
             return False
         tx.execute(
-            "INSERT INTO erased_accounts (id) WITH RECURSIVE old (id) AS (SELECT ? UNION"
+            "INSERT INTO erased_accounts (id) WITH RECURSIVE old (id) AS (SELECT id FROM accounts WHERE id = ? UNION"
             " SELECT a.id FROM accounts a JOIN old ON a.merged_into = old.id) SELECT id FROM old",
             (standing,),
         )

@@ -43,7 +43,7 @@ def prepare(path: Path, *, busy_seconds: float = BUSY_SECONDS, folder: Path = MI
     try:
         _make_file(path)
         with closing(connect(path, busy_seconds=busy_seconds)) as connection:
-            if not _is_old(path, _revision(path, connection), known):
+            if not is_old(path, _revision(path, connection), known):
                 return
         _upgrade(path, known, busy_seconds, folder)
         with closing(connect(path, busy_seconds=busy_seconds)) as connection:
@@ -60,11 +60,11 @@ def _make_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def _is_old(path: Path, current: str | None, known: list[str]) -> bool:
+def is_old(store: object, current: str | None, known: list[str]) -> bool:
     """Say whether there is something to do; refuse what this program does not know."""
     if current is not None and current not in known:
         raise StoreError(
-            f"{path}: the store's schema {current} is newer than this Wellkept, which knows {known[-1]}",
+            f"{store}: the store's schema {current} is newer than this Wellkept, which knows {known[-1]}",
             guidance="upgrade Wellkept, or restore a backup that it made",
         )
     return current != known[-1]
@@ -98,31 +98,33 @@ def _upgrade(path: Path, known: list[str], busy_seconds: float, folder: Path) ->
             raw = connection.connection.driver_connection
             assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - narrows the driver's type
             current = _revision(path, raw)
-            if not _is_old(path, current, known):
+            if not is_old(path, current, known):
                 return
             if current is not None:
                 copy = backup.copy_before_migration(path, current)
-            _run(connection, folder)
+            run(connection, folder)
     except DBAPIError as error:
         if copy is None and isinstance(error.orig, sqlite3.Error):
             raise error.orig from error
-        raise _failed(path, copy, error) from error
+        raise failed(path, copy, error) from error
     except StoreError:
         raise
     except Exception as error:
-        raise _failed(path, copy, error) from error
+        raise failed(path, copy, error) from error
     finally:
         engine.dispose()
 
 
-def _failed(path: Path, copy: Path | None, error: Exception) -> StoreError:
+def failed(store: object, copy: Path | None, error: Exception) -> StoreError:
+    """Return the error of a migration that failed."""
     return StoreError(
-        f"{path}: the migration failed, and nothing was changed: {error}",
+        f"{store}: the migration failed, and nothing was changed: {error}",
         guidance=f"a copy of the store is {copy}" if copy else None,
     )
 
 
-def _run(connection: Connection, folder: Path) -> None:
+def run(connection: Connection, folder: Path) -> None:
+    """Run all migrations that are missing, in the transaction of a connection."""
     from alembic import command
     from alembic.config import Config
 

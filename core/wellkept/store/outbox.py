@@ -177,7 +177,9 @@ def find(
         if value is not None:
             where.append(f"{column} = ?")
             params.append(value)
-    found = list(entries(reader, f"{' AND '.join(where)} ORDER BY seq DESC LIMIT ?", (*params, -1 if limit is None else limit)))
+    found = list(
+        entries(reader, f"{' AND '.join(where)} ORDER BY seq DESC LIMIT ?", (*params, 2**63 - 1 if limit is None else limit))
+    )
     return found[::-1]
 
 

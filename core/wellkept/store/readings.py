@@ -208,7 +208,7 @@ class Readings:
             history.keep(tx, self._shape, origin.instance, plan.superseded)
         self._mark_dirty(tx, origin, plan.moved)
         if plan.rows:
-            tx.many(self._write, plan.rows)
+            tx.bulk(self._write, plan.rows)
             place = self._shape.written.index("id")
             self._queue(tx, origin, [row[place] for row in plan.rows])
         if plan.raised:
@@ -225,9 +225,9 @@ class Readings:
         """Tell resolve, and machines over this type, that rows changed."""
         type_, instance, at = self._shape.type_.type, origin.instance, origin.observed_at
         rows = [(type_, instance, id_, at) for id_ in ids]
-        tx.many("INSERT INTO changes (type, instance, id, at) VALUES (?, ?, ?, ?)", rows)
+        tx.bulk("INSERT INTO changes (type, instance, id, at) VALUES (?, ?, ?, ?)", rows)
         if origin.facts:
-            tx.many("INSERT INTO fact_queue (type, instance, id, at) VALUES (?, ?, ?, ?)", rows)
+            tx.bulk("INSERT INTO fact_queue (type, instance, id, at) VALUES (?, ?, ?, ?)", rows)
 
 
 def _stands(version: int, observed_at: int, old: tuple[Any, ...]) -> bool:

@@ -78,4 +78,4 @@ def remove(tx: Tx, key: Key, ids: Iterable[str]) -> None:
 
 
 def _insert(tx: Tx, rows: Sequence[tuple[str, str, str, str, str, str]]) -> None:
-    tx.many("INSERT INTO staged (instance, stream, scope, type, id, body) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    tx.bulk("INSERT INTO staged (instance, stream, scope, type, id, body) VALUES (?, ?, ?, ?, ?, ?)", rows)
