@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wellkept import Batch, ReadRequest
 from wellkept.errors import CredentialsError, FatalError, RetryableError, StuckCursorError
 from wellkept.records import Account, Person, Usage
 from wellkept.testing import FakeClock, Fault
@@ -291,6 +292,20 @@ async def test_limits_that_another_program_uses_up(simulate: Start, connector: S
     with pytest.raises(RetryableError):
         await link.sync("events")
     assert link.cursors["events"]["at"] == "2026-11-11"
+
+
+async def test_a_long_export_gives_signs_of_life(wired: tuple[Any, Any], expected: Start, monkeypatch: Any) -> None:
+    """Core ends a stream that says nothing for a quarter of an hour; an export and its turn may take longer."""
+    simulator, link = wired
+    monkeypatch.setattr("wellkept_mixpanel.patience.BEAT_SECONDS", 0.001)
+    with simulator.gate("GET", EXPORT) as gate:
+        reading = link.source.read(ReadRequest(stream=link.stream("events")))
+        for _ in range(3):
+            assert await anext(reading) == Batch()
+        await reading.aclose()
+        gate.open()
+    await link.sync("events")
+    assert link.usage() == expected(simulator, "2026-11-07", "2026-11-20")
 
 
 # --- the roll-up itself ---

@@ -4,6 +4,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -75,12 +76,13 @@ def test_requests_that_mixpanel_refuses(http: httpx.Client, path: str, params: A
     assert said in answer.json()["error"]
 
 
-def test_who_may(simulator: Any, http: httpx.Client) -> None:
+def test_who_may(simulator: Any, http: httpx.Client, clock: FakeClock) -> None:
     path = "/api/2.0/export"
     assert httpx.get(f"{simulator.url}{path}", params=YESTERDAY).status_code == 401
     assert http.get(path, params=YESTERDAY, auth=(simulator.service_account, "no")).status_code == 401
     without = httpx.get(f"{simulator.url}{path}", params=YESTERDAY, auth=(simulator.service_account, simulator.secret))
     assert (without.status_code, without.json()["error"]) == (400, "project_id is required with service account credentials")
+    clock.advance(1)
     old = httpx.get(f"{simulator.url}{path}", params=YESTERDAY, auth=(simulator.api_secret, ""))
     assert old.status_code == 200
 
@@ -98,6 +100,18 @@ def test_limits(simulator: Any, http: httpx.Client, clock: FakeClock) -> None:
     clock.advance(3600)
     assert export() == 200
     assert [http.get("/api/2.0/engage").status_code for _ in range(61)] == [200] * 60 + [429]
+
+
+def test_queries_at_the_same_time(simulator: Any, http: httpx.Client) -> None:
+    with simulator.gate("GET", "/api/2.0/engage") as gate, ThreadPoolExecutor(5) as pool:
+        waiting = []
+        for number in range(5):
+            waiting.append(pool.submit(http.get, "/api/2.0/engage"))
+            while len(simulator.log.requests) <= number:
+                gate.arrived.wait(5)
+        assert http.get("/api/2.0/engage").status_code == 429
+        gate.open()
+        assert [answer.result().status_code for answer in waiting] == [200] * 5
 
 
 def test_answers_are_compressed_above_a_size(http: httpx.Client) -> None:

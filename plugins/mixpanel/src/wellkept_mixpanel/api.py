@@ -127,8 +127,9 @@ def refusal(response: Response) -> Exception | None:
     """
     if response.status not in {400, 401, 403}:
         return None
-    said = complaint(response.body)
-    if response.status == 400 and not any(word in said.lower() for word in ("project", "authenticate")):
+    reading = EXPORT in response.where or ENGAGE in response.where
+    said = complaint(response.body).lower()
+    if response.status == 400 and not (reading and ("project" in said or "authenticate" in said)):
         return None
     message = f"{response.where}: HTTP {response.status}"
     if response.status == 403:
@@ -137,7 +138,6 @@ def refusal(response: Response) -> Exception | None:
     else:
         text = f"{message}: Mixpanel does not know this service account in this project"
         mend = "check service_account, secret, project_id and region"
-    reading = EXPORT in response.where or ENGAGE in response.where
     kind = CredentialsError if reading else NotAllowedError
     return kind(text, missing=("Analyst",) if response.status == 403 else (), guidance=mend)
 

@@ -12,11 +12,11 @@ BEAT_SECONDS = 60.0
 """How often a sign of life is given. Core ends a stream that says nothing for a quarter of an hour."""
 
 
-async def patiently(call: Coroutine[Any, Any, T], beat: float = BEAT_SECONDS) -> AsyncGenerator[T | None, None]:
+async def patiently(call: Coroutine[Any, Any, T]) -> AsyncGenerator[T | None, None]:
     """Yield None as long as a call takes, then what it returns. Ending the generator ends the call."""
     work = asyncio.create_task(call)
     try:
-        while not (await asyncio.wait({work}, timeout=beat))[0]:
+        while not (await asyncio.wait({work}, timeout=BEAT_SECONDS))[0]:
             yield None
         yield work.result()
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Lock
 from typing import NamedTuple
 
 MOST_IN_MEMORY = 50_000
@@ -27,6 +28,7 @@ class Tally:
         self._most = most_in_memory or MOST_IN_MEMORY
         self._counts: dict[Row, int] = {}
         self._disk: sqlite3.Connection | None = None
+        self._lock = Lock()
 
     @property
     def full(self) -> bool:
@@ -38,7 +40,11 @@ class Tally:
         self._counts[row] = self._counts.get(row, 0) + 1
 
     def spill(self) -> None:
-        """Move what is in memory to disk. May be called in another thread, one at a time."""
+        """Move what is in memory to disk; takes a moment, and may be done in another thread."""
+        with self._lock:
+            self._spill()
+
+    def _spill(self) -> None:
         if self._disk is None:
             self._disk = sqlite3.connect("", check_same_thread=False)  # no name: a file of its own, removed when it is closed
             self._disk.execute(
@@ -66,7 +72,8 @@ class Tally:
 
     def close(self) -> None:
         """Forget everything."""
-        self._counts = {}
-        if self._disk is not None:
-            self._disk.close()
-            self._disk = None
+        with self._lock:
+            self._counts = {}
+            if self._disk is not None:
+                self._disk.close()
+                self._disk = None

@@ -8,6 +8,7 @@ import hashlib
 import json
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -159,20 +160,21 @@ class MixpanelSimulator(Simulator):
     def routes(self) -> Sequence[BaseRoute]:
         """Return the endpoints; ``GET /api/2.0/engage`` is the older way to ask for profiles, which a leading SDK uses."""
         return [
-            Route("/api/2.0/export", self._guarded(self._serve_export), methods=["GET"]),
-            Route("/api/query/engage", self._guarded(self._serve_profiles), methods=["POST"]),
-            Route("/api/2.0/engage", self._guarded(self._serve_profiles), methods=["GET", "POST"]),
+            Route("/api/2.0/export", self._guarded(self._serve_export, self._export), methods=["GET"]),
+            Route("/api/query/engage", self._guarded(self._serve_profiles, self._query), methods=["POST"]),
+            Route("/api/2.0/engage", self._guarded(self._serve_profiles, self._query), methods=["GET", "POST"]),
             Route("/import", self._guarded(self._serve_import), methods=["POST"]),
             Route("/track", self._guarded(self._serve_track), methods=["POST"]),
             Route("/engage", self._guarded(self._serve_updates), methods=["POST"]),
             Route("/groups", self._guarded(self._serve_updates), methods=["POST"]),
         ]
 
-    def _guarded(self, serve: Callable[..., Any]) -> Callable[..., Any]:
+    def _guarded(self, serve: Callable[..., Any], budget: Budget | None = None) -> Callable[..., Any]:
         async def endpoint(request: Request) -> Response:
             try:
-                failure = await self.inside(request)
-                answer = failure or await serve(request, await request.body())
+                with budget.one() if budget is not None else nullcontext():
+                    failure = await self.inside(request)
+                    answer = failure or await serve(request, await request.body())
             except Refused as refused:
                 answer = self.error(refused.status, refused.message)
             except LimitError:
@@ -207,7 +209,7 @@ class MixpanelSimulator(Simulator):
         del body
         asked = request.query_params
         self._authenticate(request, {}, raw=True)
-        with self.lock, self._export.one():
+        with self.lock:
             first, last = _day(asked, "from_date"), _day(asked, "to_date")
             if last < first or last > self.project.today():
                 raise Refused(400, "to_date must not be before from_date, nor in the future")
@@ -240,7 +242,7 @@ class MixpanelSimulator(Simulator):
     async def _serve_profiles(self, request: Request, body: bytes) -> Answer:
         fields = {**dict(request.query_params), **dict(parse_pairs(body))}
         self._authenticate(request, fields, raw=True)
-        with self.lock, self._query.one():
+        with self.lock:
             table = self.project.users
             if "data_group_id" in fields:
                 if fields["data_group_id"] != self.data_group_id:
