@@ -20,7 +20,7 @@ class Plugin:
         return PluginInfo(
             name="playbooks",
             api="1.0",
-            summary="Acts by rules: mails and tasks when a condition becomes true for an account.",
+            summary="Acts by rules: mails, tasks and changes of tickets when a condition becomes true for an account.",
             config="wellkept_playbooks.config:PlaybooksConfig",
         )
 
@@ -28,8 +28,9 @@ class Plugin:
     def policies(self, ctx: Context[PlaybooksConfig]) -> list[Decider]:
         """Return one machine per rule."""
         from wellkept_playbooks.rule import Rule
+        from wellkept_playbooks.tickets import TicketRule
 
-        return [Rule(table) for table in ctx.config.rules]
+        return [TicketRule(table) if any(do.on_tickets for do in table.do) else Rule(table) for table in ctx.config.rules]
 
 
 plugin = Plugin()

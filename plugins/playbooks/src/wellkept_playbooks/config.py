@@ -11,11 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from wellkept import Priority
 from wellkept.errors import ConfigError
 from wellkept.expressions import parse
 
 _SPAN = re.compile(r"(\d+)\s*([dh])")
 _SHORT = re.compile(r"(mail|task)\s*:\s*([a-z]+)(?:\s+with\s+([a-z][a-z0-9_-]*))?")
+_ON_TICKETS = re.compile(r"(priority|tag|note)\s*:\s*(\S.*)")
+_ASSIGN = re.compile(r"assign\s*:\s*(group|agent)\s+(\S.*)")
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
@@ -67,12 +70,26 @@ Role = Annotated[str, Field(pattern=r"^(team|owner|billing|person:[^:]+:.+)$")]
 
 
 class DoTable(_Table):
-    """One thing that a rule does: a mail or a task; as a table, or in short ``"mail: WHO with TEMPLATE"``, ``"task: WHO"``."""
+    """One thing that a rule does, as a table or in short.
+
+    Short forms: ``"mail: WHO with TEMPLATE"``, ``"task: WHO"``, and for the account's open tickets ``"priority: high"``,
+    ``"tag: TAG"``, ``"note: TEXT"``, ``"assign: group NAME"``, ``"assign: agent ID"``.
+    """
 
     mail: Role | None = None
     """Who gets a mail: ``team``, ``owner``, ``billing`` or ``person:INSTANCE:ID``."""
     task: Role | None = None
     """Who gets a task."""
+    priority: Priority | None = None
+    """Raises the account's open tickets to this priority; it never lowers one."""
+    tag: Annotated[str, Field(pattern=r"^[^\s,]{1,80}$")] | None = None
+    """A tag for the account's open tickets, beside those that they have."""
+    note: Text | None = None
+    """An internal note on the account's open tickets."""
+    group: Annotated[str, Field(min_length=1)] | None = None
+    """The group of agents that gets the account's open tickets, by name."""
+    agent: Annotated[str, Field(pattern=r"^\S+$")] | None = None
+    """The agent who gets the account's open tickets, by the vendor's id."""
     template: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = "alert"
     """The mail's template."""
     title: Text | None = None
@@ -87,16 +104,25 @@ class DoTable(_Table):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Say that the short form is as good as the table."""
-        return {"anyOf": [{"type": "string", "pattern": f"^\\s*{_SHORT.pattern}\\s*$"}, handler(schema)]}
+        short = "|".join(pattern.pattern for pattern in (_SHORT, _ON_TICKETS, _ASSIGN))
+        return {"anyOf": [{"type": "string", "pattern": f"^\\s*(?:{short})\\s*$"}, handler(schema)]}
 
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        match = _SHORT.fullmatch(value.strip())
+        text = value.strip()
+        if on_tickets := _ON_TICKETS.fullmatch(text):
+            return {on_tickets[1]: on_tickets[2]}
+        if assign := _ASSIGN.fullmatch(text):
+            return {assign[1]: assign[2]}
+        match = _SHORT.fullmatch(text)
         if not match:
-            raise ValueError("write 'mail: WHO', 'mail: WHO with TEMPLATE' or 'task: WHO', or a table")
+            raise ValueError(
+                "write 'mail: WHO', 'mail: WHO with TEMPLATE', 'task: WHO', 'priority: high', 'tag: TAG', 'note: TEXT', "
+                "'assign: group NAME' or 'assign: agent ID', or a table"
+            )
         kind, who, template = match.groups()
         if template and kind == "task":
             raise ValueError("a task has no template")
@@ -104,11 +130,20 @@ class DoTable(_Table):
 
     @model_validator(mode="after")
     def _one(self) -> DoTable:
-        if (self.mail is None) == (self.task is None):
-            raise ValueError("say either `mail` or `task`, and who")
-        if self.mail is not None and self.due is not None:
+        assigns = self.group is not None or self.agent is not None
+        kinds = [self.mail, self.task, self.priority, self.tag, self.note, True if assigns else None]
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError(
+                "say either `mail` or `task`, and who, or one of `priority`, `tag`, `note`, and `group` or `agent`"
+            )
+        if self.task is None and self.due is not None:
             raise ValueError("`due` is for tasks")
         return self
+
+    @property
+    def on_tickets(self) -> bool:
+        """Whether it is done to the account's open tickets."""
+        return self.mail is None and self.task is None
 
 
 class RuleTable(_Table):

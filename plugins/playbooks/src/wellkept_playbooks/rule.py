@@ -43,10 +43,10 @@ class Rule(Machine[Episode]):
 
     def __init__(self, table: RuleTable) -> None:
         self.name = table.name
-        self._table = table
+        self.table = table
         self._when = parse(table.when, condition=True)
         self._unless = parse(table.unless, condition=True) if table.unless else None
-        texts = [text for do in table.do for text in (do.title, do.text, *do.variables.values()) if text]
+        texts = [text for do in table.do for text in (do.title, do.text, do.note, *do.variables.values()) if text]
         self._shown = tuple(sorted(self._when.names))
         self._uses = self._when.names.union(self._unless.names if self._unless else (), *map(places, texts))
 
@@ -61,7 +61,7 @@ class Rule(Machine[Episode]):
         Raises:
             ConfigError: They do not fit; names the place in the condition.
         """
-        for text in (self._table.when, self._table.unless):
+        for text in (self.table.when, self.table.unless):
             if text:
                 parse(text, names=columns, condition=True)
 
@@ -75,18 +75,28 @@ class Rule(Machine[Episode]):
         if fact.row is None:
             return Step(state=state)
         holds = self._when.evaluate(fact.row)
-        if holds is None or bool(holds) == state.active:
+        if holds is None:
             return Step(state=state)
+        if bool(holds) == state.active:
+            return self.go_on(state, fact)
         if not holds:
             return Step(state=msgspec.structs.replace(state, active=False))
         begun = msgspec.structs.replace(state, active=True, number=state.number + 1)
-        if fact.priming or self._cooling(state, fact.at) or self._excepted(fact.row):
+        if fact.priming or self._cooling(state, fact.at) or self.excepted(fact.row):
             return Step(state=begun)
         arm = self.arm(fact.row.account)
         begun = msgspec.structs.replace(begun, acted_at=fact.at, arm=arm)
-        if arm == "holdout":
-            return Step(state=begun)
-        return Step(state=begun, effects=[self._effect(index, do, begun, fact) for index, do in enumerate(self._table.do)])
+        return Step(state=begun) if arm == "holdout" else self.act(begun, fact)
+
+    def act(self, state: Episode, fact: Fact) -> Step[Episode]:
+        """Do what the rule says for the account as such."""
+        dos = [(index, do) for index, do in enumerate(self.table.do) if not do.on_tickets]
+        return Step(state=state, effects=[self._effect(index, do, state, fact) for index, do in dos])
+
+    def go_on(self, state: Episode, fact: Fact) -> Step[Episode]:
+        """Answer a fact that neither begins nor ends an episode."""
+        del fact
+        return Step(state=state)
 
     def recheck(self, effect: Effect, facts: Facts) -> Verdict:
         """Expire what is over, hold what is unknown."""
@@ -98,7 +108,7 @@ class Rule(Machine[Episode]):
             return Verdict.hold(f"`when` is unknown at present: {self._unknown(row)}")
         if not holds:
             return Verdict.expire("`when` no longer holds")
-        if self._excepted(row):
+        if self.excepted(row):
             return Verdict.expire("`unless` holds, or is unknown")
         return Verdict.proceed()
 
@@ -106,36 +116,44 @@ class Rule(Machine[Episode]):
         """Return an account's arm: a pure function of the rule's name and the account, so that it never changes."""
         digest = hashlib.sha256(f"{self.name}\0{account}".encode()).digest()
         drawn = int.from_bytes(digest[:8], "big") / 2**64
-        return "holdout" if drawn < self._table.holdout else "act"
+        return "holdout" if drawn < self.table.holdout else "act"
 
     def _cooling(self, state: Episode, now: int) -> bool:
-        if self._table.cooldown is None or state.acted_at is None:
+        if self.table.cooldown is None or state.acted_at is None:
             return False
-        return now < state.acted_at + self._table.cooldown
+        return now < state.acted_at + self.table.cooldown
 
-    def _excepted(self, row: Row) -> bool:
+    def excepted(self, row: Row) -> bool:
+        """Say whether `unless` holds, or is unknown."""
         return self._unless is not None and self._unless.evaluate(row) is not False
 
     def _unknown(self, row: Row) -> str:
-        return ", ".join(f"{name} ({row.gap(name)})" for name in self._shown if row[name] is None) or self._table.when
+        return ", ".join(f"{name} ({row.gap(name)})" for name in self._shown if row[name] is None) or self.table.when
+
+    def figures(self, row: Row) -> Mapping[str, str]:
+        """Return the columns that the rule uses, for people."""
+        columns = row.frame().columns
+        return {name: words(row[name], columns[name]) for name in self._uses}
+
+    def seen(self, figures: Mapping[str, str]) -> str:
+        """Return what the rule looked at, as a sentence."""
+        return ", ".join(f"{name}: {figures[name]}" for name in self._shown)
 
     def _effect(self, index: int, do: DoTable, episode: Episode, fact: Fact) -> Effect:
         if fact.row is None:
             raise ValueError("an effect needs the account's row")
-        columns = fact.row.frame().columns
-        figures = {name: words(fact.row[name], columns[name]) for name in self._uses}
-        seen = ", ".join(f"{name}: {figures[name]}" for name in self._shown)
+        figures = self.figures(fact.row)
         return Effect(
             key=f"{fact.row.account}/{episode.number}/{index}",
-            payload=self._payload(do, figures, seen, fact.at),
+            payload=self._payload(do, figures, fact.at),
             account=fact.row.account,
-            reason=f"{self.name}: {seen}",
-            approval=self._table.approval,
+            reason=f"{self.name}: {self.seen(figures)}",
+            approval=self.table.approval,
         )
 
-    def _payload(self, do: DoTable, figures: Mapping[str, str], seen: str, now: int) -> MessageSend | TaskCreate:
+    def _payload(self, do: DoTable, figures: Mapping[str, str], now: int) -> MessageSend | TaskCreate:
         title = fill(do.title, figures) if do.title else self.name
-        text = fill(do.text, figures) if do.text else seen
+        text = fill(do.text, figures) if do.text else self.seen(figures)
         if do.task is not None:
             return TaskCreate(title=title, body=text, assignee=do.task, due_at=now + do.due if do.due else None)
         more = {name: fill(value, figures) for name, value in do.variables.items()}
