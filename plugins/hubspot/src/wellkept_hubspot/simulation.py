@@ -18,9 +18,6 @@ FEWEST, MOST = 3, 12
 FATES = frozenset({"thriving", "steady"})
 """Who is not in trouble already, so that what happens here shows."""
 
-FATES = frozenset({"thriving", "steady", "new"})
-"""Who is not in trouble elsewhere already, so that what happens here shows."""
-
 OURS = "wellkept"
 
 
@@ -48,22 +45,17 @@ class HubSpotSimulation:
         return {id_: Seen("crm", sighting.ref) for id_, sighting in self._simulator.sightings.items()}
 
     def unfold(self) -> Sequence[Happening]:
-        """Let people answer surveys badly, and unsubscribe."""
-        simulator, draw = self._simulator, random.Random(f"demo/{self._setting.seed}")  # noqa: S311 - a simulation
+        """Let people of content customers answer a survey badly."""
+        simulator, draw = self._simulator, random.Random(f"demo/crm/{self._setting.seed}")  # noqa: S311 - a simulation
         count = min(MOST, max(FEWEST, round(self._setting.accounts * SHARE)))
         happenings = []
         with simulator.lock:
             known = self._companies()
             draw.shuffle(known)
-            for number, (company, contact) in enumerate(known[:count]):
-                if number % 3 == 2:
-                    simulator.opt_out(contact)
-                    text = "unsubscribed from all mail"
-                else:
-                    score = draw.randint(0, 4)
-                    simulator.answer_survey(contact, "NPS", score)
-                    text = f"answered the NPS survey with {score}"
-                happenings.append(Happening(id=company, text=text))
+            for company, contact in known[:count]:
+                score = draw.randint(0, 2)
+                simulator.answer_survey(contact, "NPS", score)
+                happenings.append(Happening(id=company, text=f"answered the NPS survey with {score}"))
         return happenings
 
     def _companies(self) -> list[tuple[str, str]]:
