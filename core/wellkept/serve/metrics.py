@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-disable_created_metrics()  # a series for each counter that says when the process first counted: nobody asks for it
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each counter that says when the process first counted: nobody asks for it
 
 RUN_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600)
 WEBHOOK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
