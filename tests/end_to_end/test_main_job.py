@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,9 @@ import pytest
 
 from wellkept.cli import main
 from wellkept.cli.exits import Exit
-from wellkept.demo import demo
 from wellkept.store import outbox
 
 DAY = 24 * 3600
-
-
-@pytest.mark.parametrize("seed", [1, 2, 5])
-def test_the_demo_pushes_and_mails_exactly_what_happened(seed: int, tmp_path: Path) -> None:
-    report = asyncio.run(demo(tmp_path, accounts=40, seed=seed))
-    assert report.differences == []
-    assert report.ok
-    assert report.found["pushed"]
-    assert report.runs[0].state == "done"
 
 
 def test_the_first_run_takes_note_and_touches_nothing(house: Any) -> None:
