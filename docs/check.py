@@ -59,6 +59,7 @@ def undocumented() -> list[str]:
     configuration = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     models = (
         settings.General, settings.Accounts, settings.Freshness, settings.Push, settings.Safety, settings.Messages,
+        settings.Serve,
         settings.InstanceHead, settings.MappedField,
     )  # fmt: skip
     found += [
