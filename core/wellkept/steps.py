@@ -21,6 +21,7 @@ from wellkept.pipeline.days import day_of
 from wellkept.pipeline.decide import DecideReport, decide
 from wellkept.pipeline.deliver import deliver
 from wellkept.pipeline.estimate import StreamEstimate, estimate
+from wellkept.pipeline.field_overrides import take_overrides
 from wellkept.pipeline.frame_plan import Plan
 from wellkept.pipeline.letters import retry
 from wellkept.pipeline.measure import MeasureReport, compute, frame, measure
@@ -140,6 +141,16 @@ class Steps:
         """Resolve, measure and score, as a run of their own."""
         async with self._run("score") as (run, report):
             await asyncio.to_thread(self._compute, run, report)
+        return report
+
+    async def link(self, say: Callable[[Tx], object]) -> RunReport:
+        """Write down a person's word about records, and resolve, as a run of its own; scores follow with the next run."""
+        async with self._run("score") as (run, report):
+            runtime = self._runtime
+            store = FencedStore(runtime.store, run.check_going)
+            store.write_now(say, durable=True)
+            report.resolve = await asyncio.to_thread(resolve, store, runtime.tables, now=runtime.clock.now(), rules=self.rules)
+            report.worsen("done", f"{report.resolve.linked} records linked by a person's word")
         return report
 
     async def deliver(self) -> RunReport:
@@ -320,12 +331,20 @@ class Steps:
         with store.read() as reader:
             measured = frame(reader, self.plan)
         run.doing = "score"
+        self._take_overrides(store, report, now)
         configs = {instance.name: instance.table.rest for instance, _ in runtime.scorers.values()}
         report.score = score(store, self.scorers, measured, run_id=run.id, now=now, configs=configs)
         worst: RunState = "partial" if report.score.failures else "done"
         report.worsen(worst, f"{report.score.scored} scored, {report.score.changed} changed, {report.score.held} held")
         with runtime.store.read() as reader:
             return score_columns(reader, self.scorers, measured, now)
+
+    def _take_overrides(self, store: Store, report: RunReport, now: int) -> None:
+        """Take the bands that people have set at vendors. One that is none is told, and left aside."""
+        runtime = self._runtime
+        scorers = {name: scorer for name, (_, scorer) in runtime.scorers.items()}
+        for problem in take_overrides(store, runtime.tables, runtime.settings.override, scorers, now=now):
+            report.worsen("partial", problem)
 
     def _load_rates(self, store: Store, report: RunReport) -> None:
         """Take the rates from their file. One that cannot be read leaves the stored rates as they are."""

@@ -347,7 +347,7 @@ class World:
             tx.execute(
                 "INSERT INTO accounts (id, name, state, created_at, updated_at) VALUES (?, ?, 'active', 0, 0)"
                 " ON CONFLICT (id) DO NOTHING",
-                (account, account),
+                (account, next((record.name for record in records if isinstance(record, Account)), account)),
             )
             for record in records:
                 if isinstance(record, Account):

@@ -227,21 +227,21 @@ def test_what_people_said_survives_another_sync_and_can_be_undone(world: World) 
 def test_an_id_in_too_many_records_is_not_believed_until_it_is_rare_again(world: World) -> None:
     many = [Node("stripe", f"cus_{number:03}") for number in range(SHARED_LIMIT)]
     for node in many:
-        world.account(node, "default")
+        world.account(node, "acme-all")
     world.resolve()
-    assert {world.home(node) for node in many} == {external_account("default")}
+    assert {world.home(node) for node in many} == {external_account("acme-all")}
 
-    world.account(H1, "default")
+    world.account(H1, "acme-all")
     world.resolve()
     assert len({world.home(node) for node in [*many, H1]}) == SHARED_LIMIT + 1
     (conflict,) = world.read(accounts.conflicts)
     assert (conflict.kind, conflict.detail["records"]) == ("shared_id", SHARED_LIMIT + 1)
-    assert "default" not in str(conflict)
-    assert world.state(external_account("default"))[0] == "split"
+    assert "acme-all" not in str(conflict)
+    assert world.state(external_account("acme-all"))[0] == "split"
 
     world.account(H1, "other")
     world.resolve()
-    assert {world.home(node) for node in many} == {external_account("default")}
+    assert {world.home(node) for node in many} == {external_account("acme-all")}
     assert world.home(H1) == external_account("other")
     assert world.read(accounts.conflicts) == []
 

@@ -34,6 +34,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "runs": ("wellkept.cli.runs:runs", "What ran, and how it ended."),
     "accounts": ("wellkept.cli.accounts:accounts", "The accounts with their scores, worst first."),
     "account": ("wellkept.cli.accounts:account", "One account: timeline, score, and why data is absent."),
+    "identity": ("wellkept.cli.identity:identity", "Which records are one customer, why, and your word about it."),
     "override": ("wellkept.cli.override:override", "Set and end a band by hand."),
     "effects": ("wellkept.cli.effects:effects", "What is planned, held and sent, and your decisions about it."),
     "dead-letters": ("wellkept.cli.dead_letters:dead_letters", "Rows that could not be understood."),

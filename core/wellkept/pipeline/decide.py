@@ -111,7 +111,8 @@ def _begin(
     run.check(tx)
     adopt(tx, run.id)
     names = [(f"{instance}/{decider.name}", decider) for instance, decider in deciders]
-    succession.move_states(tx, [name for name, item in names if not isinstance(item, Machine) or item.over == "account"])
+    over_accounts = [name for name, item in names if not isinstance(item, Machine) or item.over == "account"]
+    succession.move_states(tx, over_accounts, now)
     standings = {}
     for policy, decider in names:
         standing = standings[policy] = policy_states.standing(tx, policy)

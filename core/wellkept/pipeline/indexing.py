@@ -93,7 +93,7 @@ class Indexer:
     def accounts(self, nodes: Sequence[Node]) -> None:
         """Make the keys of account records, and have those solved again whose keys have changed."""
         found = dict(account_records(self._tx, self._tables, nodes))
-        people = self._people(list(found))
+        people = people_of(self._tx, self._tables, list(found))
         keys: dict[Node, dict[StoredKey, str]] = {node: {} for node in nodes}
         for node, (record, _) in found.items():
             made = account_keys(record, people.get(node, ()), self._rules)
@@ -151,24 +151,25 @@ class Indexer:
             found.update(Node(*row) for row in rows)
         return found
 
-    def _people(self, nodes: Sequence[Node]) -> dict[Node, list[Person]]:
-        """Return who belongs to account records by their vendors' word."""
-        found: dict[Node, list[Person]] = {}
-        if Person not in self._tables.types:
-            return found
-        shape = self._tables.shape(Person)
-        for part in parts(nodes):
-            rows = self._tx.rows(
-                f"WITH v (instance, id) AS (VALUES {pairs(part)})"  # noqa: S608 - names from the type
-                f" SELECT r.instance, {shape.select('r')} FROM v CROSS JOIN {shape.table} r"
-                " WHERE r.instance = v.instance AND r.account_ref = v.id AND r.deleted = 0",
-                [value for node in part for value in node],
-            )
-            for instance, *values in rows:
-                person = shape.record(values)
-                if person.account_ref is not None and not person.test:
-                    found.setdefault(Node(instance, person.account_ref), []).append(person)
+
+def people_of(reader: Reader, tables: RecordTables, nodes: Sequence[Node]) -> dict[Node, list[Person]]:
+    """Return who belongs to account records by their vendors' word, without test users."""
+    found: dict[Node, list[Person]] = {}
+    if Person not in tables.types:
         return found
+    shape = tables.shape(Person)
+    for part in parts(nodes):
+        rows = reader.rows(
+            f"WITH v (instance, id) AS (VALUES {pairs(part)})"  # noqa: S608 - names from the type
+            f" SELECT r.instance, {shape.select('r')} FROM v CROSS JOIN {shape.table} r"
+            " WHERE r.instance = v.instance AND r.account_ref = v.id AND r.deleted = 0",
+            [value for node in part for value in node],
+        )
+        for instance, *values in rows:
+            person = shape.record(values)
+            if person.account_ref is not None and not person.test:
+                found.setdefault(Node(instance, person.account_ref), []).append(person)
+    return found
 
 
 def account_records(reader: Reader, tables: RecordTables, nodes: Sequence[Node]) -> Iterator[tuple[Node, tuple[Account, bool]]]:

@@ -77,7 +77,7 @@ class MessageWorker(Worker[MessageAction]):
                 return Stop("held", found.problem)
             digest = messages.digest(self.out.key, found.recipient.address)
             stop = self._unwanted(reader, found, account, purpose, digest) or self._too_early(reader, found, purpose, digest)
-            name = account_name(self.out, reader, account)
+            name = account_name(reader, account)
         if stop is not None:
             return stop
         url = None

@@ -2,21 +2,23 @@
 
 How values leave. Money goes as decimal text in units of its currency (``"1234.50"``), never in minor units. A date goes as an
 ISO day in UTC. Other numbers are rounded to four decimals, so that noise moves nothing, and whole ones go as integers. An
-unknown value is never pushed: what stands at the vendor is kept.
+unknown value is never pushed: what stands at the vendor is kept, unless it was computed for another customer before a split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from wellkept.effects import Effect, ScorePush
+from wellkept.effects import Effect, ScorePush, Target
 from wellkept.errors import ConfigError
 from wellkept.expressions import Expression, parse
 from wellkept.frame import Column, Frame, Row, Value
 from wellkept.money import to_decimal
+from wellkept.pipeline.corrections import Corrections, corrections
 from wellkept.pipeline.frames import HOLDING, Failure, no_column, slices
 from wellkept.pipeline.planning import Origin, Planner
+from wellkept.records import Json
 from wellkept.settings import Push
 from wellkept.store import outbox, policy_states
 from wellkept.store.engine import Reader, Store, Tx
@@ -53,6 +55,7 @@ class PushRun:
         self._where: Expression | None = None
         self._primed: dict[str, bool] = {}
         self._unprimed: dict[str, set[str]] = {}
+        self._wrong: Corrections = {}
         self.origin = Origin(policy=f"push/{push.to}", version=VERSION)
         self.holds: dict[str, str] = {}
         """Accounts of which something could not be pushed, and why."""
@@ -65,6 +68,7 @@ class PushRun:
         self._store.write_now(self._begin)
         for accounts in slices(self._frame.accounts):
             self.holds |= self._store.write_now(lambda tx, accounts=accounts: self._part(tx, accounts))  # type: ignore[misc]
+        self._store.write_now(self._correct_others)
         if len(self._frame):
             self._store.write_now(self._end)
         return None
@@ -92,12 +96,13 @@ class PushRun:
 
     def _begin(self, tx: Tx) -> None:
         self._check(tx)
-        move_states(tx, [self._policy(name) for name in self._push.properties])
+        move_states(tx, [self._policy(name) for name in self._push.properties], self._now)
         for name in self._push.properties:
             policy = self._policy(name)
             self._primed[name] = self._push.first == "all" or policy_states.standing(tx, policy).primed
             self._unprimed[name] = policy_states.unprimed(tx, policy)
             policy_states.take_part(tx, policy, VERSION, self._now)
+        self._wrong = corrections(tx, self._push.to, ScorePush.capability)
 
     def _end(self, tx: Tx) -> None:
         self._check(tx)
@@ -137,7 +142,29 @@ class PushRun:
         unbelieved = blind or sorted(names[name] for name in stale)
         return f"{', '.join(unbelieved)} cannot be believed" if unbelieved else None
 
+    def _correct_others(self, tx: Tx) -> None:
+        """Put back what stands at records of accounts that are in no frame: of tests, say, and of who is no customer."""
+        self._check(tx)
+        for account in sorted(self._wrong.keys() - set(self._frame.accounts)):
+            for target, fields in self._wrong[account].items():
+                self._put_back(tx, account, target, fields, ())
+
+    def _put_back(self, tx: Tx, account: str, target: Target, fields: Mapping[str, Json], own: Collection[str]) -> None:
+        """Plan what belongs in the place of values of another customer, but for properties that have a value of their own."""
+        wanted = {name: value for name, value in fields.items() if name in self._push.properties and name not in own}
+        if wanted:
+            effect = Effect(
+                payload=ScorePush(properties=wanted),
+                account=account,
+                target=target,
+                reason=f"{', '.join(sorted(wanted))} was another customer's, from which this record has been split",
+            )
+            self._planner.plan_fields(tx, effect, target, wanted, self.origin)
+
     def _plan(self, tx: Tx, row: Row, fields: Mapping[str, Outward], first: Mapping[str, Outward]) -> None:
+        wrong = self._wrong.get(row.account, {})
+        for target, values in wrong.items():
+            self._put_back(tx, row.account, target, values, fields)
         if not fields and not first:
             return
         capability = ScorePush.capability

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from wellkept.action import Recipient
 from wellkept.effects import Target
+from wellkept.identity.keys import Key, email_form
 from wellkept.pipeline.outgoing import Outgoing
 from wellkept.records import Account, Person
-from wellkept.store import messages
+from wellkept.store import accounts as room
+from wellkept.store import evidence, messages
 from wellkept.store.engine import Reader
 from wellkept.trust import address_form
 
@@ -89,16 +91,17 @@ def is_gone(reader: Reader, account: str) -> bool:
     return reader.one("SELECT 1 FROM accounts WHERE id = ? AND state = 'active'", (account,)) is None
 
 
-def account_name(out: Outgoing, reader: Reader, account: str) -> str | None:
-    """Return what to call an account in a text."""
-    accounts = sorted(out.tables.owned(reader, Account, account), key=lambda item: (item[0], item[1].id))
-    return next((record.name for _, record in accounts if record.name), None)
+def account_name(reader: Reader, account: str) -> str | None:
+    """Return what to call an account in a text: the name that counts among those of its records."""
+    row = room.account(reader, account)
+    return None if row is None else row.name
 
 
 def consents(out: Outgoing, reader: Reader, recipient: Recipient, account: str) -> bool:
-    """Say whether a recipient has agreed to marketing: the strictest of all that is known of that address.
+    """Say whether a recipient has agreed to marketing: the strictest of all that is known of that human.
 
-    One vendor's no outweighs every yes, and silence everywhere is a no.
+    One vendor's no outweighs every yes, also one that was said under another address of the same human; and silence everywhere
+    is a no.
     """
     form = address_form(recipient.address)
     known: list[bool | None] = [
@@ -106,7 +109,21 @@ def consents(out: Outgoing, reader: Reader, recipient: Recipient, account: str) 
         for person in _namesakes(out, reader, recipient, account)
         if person.email and address_form(person.email) == form
     ]
+    known += [person.marketing_consent for person in _same_human(out, reader, recipient)]
     return True in known and False not in known
+
+
+def _same_human(out: Outgoing, reader: Reader, recipient: Recipient) -> Iterator[Person]:
+    """Yield the records of a recipient at all vendors: those with the same address, or the same id of ours."""
+    seeds = {("email", Key("email", form).digest) for form in (email_form(recipient.address),) if form}
+    if recipient.person is not None:
+        node = room.Node(recipient.person.instance, recipient.person.id)
+        own = evidence.own_keys(reader, Person.type, [node]).get(node, ())
+        seeds |= {(key.kind, key.digest) for key in own if key.kind in {"email", "user"}}
+    for node in sorted(evidence.humans(reader, seeds)):
+        person = out.tables.get(reader, Person, *node)
+        if person is not None:
+            yield person
 
 
 def _namesakes(out: Outgoing, reader: Reader, recipient: Recipient, account: str) -> Iterator[Person]:

@@ -57,7 +57,7 @@ def score(
         What was done. A scorer that fails is named there; the others run.
     """
     report = ScoreReport()
-    store.write_now(move_scores)
+    store.write_now(lambda tx: move_scores(tx, now))
     for instance, scorer in scorers:
         body = _config(scorer, frame, configs.get(instance))
         digest = store.write_now(lambda tx, body=body: history.put_config(tx, body, now))  # type: ignore[misc]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from wellkept.identity.clusters import Facts, Mark
+from wellkept.identity.golden import said_at
 from wellkept.identity.keys import is_test, tax_form
 from wellkept.identity.rules import Rules
 from wellkept.pipeline.components import Group, Solution, merged_digest, solve
@@ -132,7 +133,7 @@ class Solving:
                     others=merged_with(node, record),
                     superseded=record.merged_into is not None,
                     created_at=record.created_at,
-                    said_at=record.version if record.updated_at is None else record.updated_at,
+                    said_at=said_at(record),
                     deleted=deleted,
                     test=is_test(record, self._rules),
                     marks=tuple(sorted(Mark(*key) for key in keys)),
