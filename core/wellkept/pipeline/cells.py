@@ -41,6 +41,13 @@ class Driver(NamedTuple):
     params: Sequence[Any]
 
 
+class _Known(dict[str, Value]):
+    """The known cells of a row; any other is None."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 class _Sheet(NamedTuple):
     """A chunk of rows in the making; all lists have one entry per account."""
 
@@ -98,7 +105,7 @@ class Cells:
     def rows(self, reader: Reader, driver: Driver, accounts: Sequence[str]) -> Iterator[FrameRow]:
         """Yield the rows of some accounts, in the order given; the driver yields at least these."""
         reasons = self._reasons_for(reader, driver, accounts)
-        sheet = _Sheet(accounts, reasons, [{} for _ in accounts], [{} for _ in accounts])
+        sheet = _Sheet(accounts, reasons, [_Known() for _ in accounts], [{} for _ in accounts])
         for scan, found in self._read_all(reader, driver):
             self._fill(scan, found, sheet)
         for cells, gaps in zip(sheet.cells, sheet.gaps, strict=True):
@@ -203,14 +210,13 @@ _GRAVEST: Sequence[Gap] = ("anomaly", "stale", "no_rate", "unmatched")
 def _compute(plan: Plan, cells: dict[str, Value], gaps: dict[str, Gap]) -> None:
     """Put the figures of all formulas in an account's row."""
     for name, computed in plan.formulas.items():
-        names = computed.value.names
-        value = figures.believed(computed.value.evaluate({other: cells.get(other) for other in names}))
+        value = figures.believed(computed.value.evaluate(cells))
         if type(value) is Unknown:
             gaps[name] = value.gap
         elif value is not None:
             cells[name] = value
-        else:
-            reasons = {gaps.get(other, "none") for other in names}
+        elif gaps:
+            reasons = {gaps.get(other) for other in computed.value.names}
             gap = next((reason for reason in _GRAVEST if reason in reasons), None)
             if gap is not None:
                 gaps[name] = gap

@@ -44,7 +44,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
         "group": "usage",
         "value": "active_days_28d * 3 / active_days_before_84d",
         "when": "active_days_before_84d >= 9",
-        "knots": [(0, 0), (0.4, 30), (0.75, 85), (0.9, 100)],
+        "knots": [(0, 0), (0.4, 30), (0.75, 90), (0.85, 100)],
         "weight": 2,
         "reason": "comes less often: on {active_days_28d} of 28 days, before that on {active_days_before_84d} of 84",
         "fine": "used on {active_days_28d} of 28 days, before that on {active_days_before_84d} of 84",
@@ -304,7 +304,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
     "mrr_trend_28d": {
         "group": "engagement",
         "value": "mrr / mrr_28d_ago",
-        "when": "mrr_28d_ago > 0",
+        "when": "mrr_28d_ago > 0 and active_subscriptions > 0 and paused_subscriptions == 0",
         "cause": "price",
         "knots": [(0, 0), (0.5, 10), (0.9, 60), (1, 100)],
         "weight": 3,
@@ -314,7 +314,7 @@ SIGNALS: dict[str, dict[str, Any]] = {
     "mrr_trend_90d": {
         "group": "engagement",
         "value": "mrr / mrr_90d_ago",
-        "when": "mrr_90d_ago > 0",
+        "when": "mrr_90d_ago > 0 and active_subscriptions > 0 and paused_subscriptions == 0",
         "cause": "price",
         "knots": [(0, 0), (0.5, 20), (0.9, 70), (1, 100)],
         "weight": 2,
