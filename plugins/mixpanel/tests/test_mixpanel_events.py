@@ -124,9 +124,43 @@ async def test_a_backfill_that_was_cut_off_goes_on(simulate: Start, connector: S
     link = connector(simulator, window_days=2)
     window = Window(start=moment("2026-10-01T00:00") * 1000, end=moment("2026-10-07T00:00") * 1000)
     await link.sync("events", batches=3, window=window)
+    simulator.log.clear()
     await link.sync("events", window=window)
+    assert simulator.log.requests[0].params["from_date"] == "2026-10-04"
     assert link.usage() == expected(simulator, "2026-10-01", "2026-10-06")
     assert not any(batch.complete for batch in link.batches)
+
+
+@pytest.mark.parametrize("after", [1, 3, 5, 6])
+async def test_a_kill_while_days_are_read_again(
+    simulate: Start, connector: Start, expected: Start, clock: FakeClock, after: int
+) -> None:
+    """The next run goes on after the last day; on another day the lookback begins anew."""
+    simulator = simulate()
+    link = connector(simulator, window_days=7)
+    await link.sync("events")
+    clock.advance(DAY)
+    await link.sync("events", batches=after)
+    simulator.log.clear()
+    other = dict(link.cursors)
+    await link.sync("events")
+    assert [entry.params["from_date"] for entry in simulator.log.requests] == [f"2026-11-{16 + after:02}"][: 6 - after]
+    assert link.usage() == expected(simulator, "2026-11-07", "2026-11-21")
+    simulator.log.clear()
+    link.cursors = other
+    clock.advance(DAY)
+    await link.sync("events")
+    assert simulator.log.requests[0].params["from_date"] == ("2026-11-16" if after < 6 else "2026-11-17")
+    assert link.usage() == expected(simulator, "2026-11-07", "2026-11-22")
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Tokyo", "UTC"])
+async def test_no_date_in_the_future_is_asked_for(simulate: Start, connector: Start, expected: Start, zone: str) -> None:
+    """Today's last hours in Los Angeles are tomorrow's in UTC; Mixpanel refuses a date that has not come."""
+    simulator = simulate(timezone=zone)
+    link = connector(simulator, unfinished_day=True)
+    await link.sync("events")
+    assert link.usage() == expected(simulator, "2026-11-07", "2026-11-21")
 
 
 async def test_use_that_is_removed_at_the_vendor_vanishes(

@@ -112,7 +112,7 @@ class EventReader:
         done, at = date.fromisoformat(place.done), date.fromisoformat(place.at)
         if window is not None:
             return Days(max(first, at + DAY), last, full=False, done=place.done)
-        if place.full or (at < done and place.on == today.isoformat()):
+        if place.full or (at < last and place.on == today.isoformat()):
             return Days(max(first, at + DAY), last, place.full, place.done)
         if done >= last and not config.unfinished_day:
             return Days(last + DAY, last, full=False, done=place.done)
