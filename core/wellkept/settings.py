@@ -116,6 +116,19 @@ class Push(_Table):
     every account once (a large first push waits for approval)."""
 
 
+class OverrideField(_Table):
+    """``[[override]]``: a field of an account's record in which people set a band by hand, at a vendor."""
+
+    source: str
+    """The instance whose records have the field."""
+    field: Annotated[str, Field(pattern=r"^(extra\.)?[A-Za-z_][A-Za-z0-9_.-]*$")]
+    """The field of the account record, usually ``extra.KEY``; its value is a band, empty means none."""
+    score: str = "health"
+    """Which score it overrides."""
+    days: Annotated[int, Field(ge=1, le=30)] = 14
+    """How long a value counts, from the run that first sees it. To renew it, clear the field and set it again."""
+
+
 class Safety(_Table):
     """``[safety]``: how much one run may plan before a person must approve it."""
 
@@ -226,6 +239,8 @@ class Settings(_Table):
     """When data no longer count."""
     push: tuple[Push, ...] = ()
     """Which columns go to which vendor."""
+    override: tuple[OverrideField, ...] = ()
+    """Where people set bands by hand, at vendors."""
     safety: Safety = Safety()
     """How much one run may plan before a person must approve it."""
     messages: Messages = Messages()
