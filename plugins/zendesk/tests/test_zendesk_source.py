@@ -242,3 +242,9 @@ async def test_exports_are_asked_for_ten_times_a_minute(
     assert len(exports) > 25
     for first, eleventh in zip(exports, exports[10:], strict=False):
         assert eleventh.at - first.at >= 60_000
+
+
+async def test_only_the_streams_that_are_wanted(simulate: Start, connector: Start) -> None:
+    link = connector(simulate(2), streams=["users", "deleted_tickets"])
+    assert [(stream.name, stream.depends_on) for stream in link.source.streams()] == [("users", ()), ("deleted_tickets", ())]
+    assert "tickets (tickets:read)" not in {finding.name for finding in (await link.source.check()).findings}

@@ -17,6 +17,7 @@ from wellkept_zendesk.webhooks import TOLERANCE, receive, signature
 
 Start = Callable[..., Any]
 SECRET = "zendesk-webhook-secret"
+STREAMS = ("organizations", "users", "tickets", "satisfaction_ratings")
 
 
 @pytest.fixture
@@ -79,19 +80,19 @@ def test_a_time_that_is_signed_and_is_none(told: tuple[Any, Any, int]) -> None:
     }
     request = WebhookRequest(method="POST", url="/", headers=headers, body=b"{}", received_at=0)
     with pytest.raises(SignatureError):
-        receive(request, [SECRET])
+        receive(request, [SECRET], STREAMS)
 
 
 def test_without_a_secret_nothing_is_believed(told: tuple[Any, Any, int]) -> None:
     simulator, _, _ = told
     with pytest.raises(SignatureError, match="webhook_secret"):
-        receive(simulator.webhook(simulator.state.events[-1], ""), [])
+        receive(simulator.webhook(simulator.state.events[-1], ""), [], STREAMS)
 
 
 def test_a_secret_that_is_being_rotated(told: tuple[Any, Any, int]) -> None:
     simulator, _, _ = told
     for secret in ("old", "new"):
-        assert receive(simulator.webhook(simulator.state.events[-1], secret), ["old", "new"]).hints
+        assert receive(simulator.webhook(simulator.state.events[-1], secret), ["old", "new"], STREAMS).hints
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,13 @@ def test_anything_at_all_is_refused_or_rejected(body: bytes, stamp: str) -> None
     """Whoever does not know the secret gets nothing but a SignatureError."""
     headers = {"x-zendesk-webhook-signature": "bm8=", "x-zendesk-webhook-signature-timestamp": stamp}
     with pytest.raises(SignatureError):
-        webhooks.receive(WebhookRequest(method="POST", url="/", headers=headers, body=body, received_at=0), [SECRET])
+        webhooks.receive(WebhookRequest(method="POST", url="/", headers=headers, body=body, received_at=0), [SECRET], STREAMS)
+
+
+def test_streams_that_are_not_read_are_not_hinted_at(told: tuple[Any, Any, int]) -> None:
+    simulator, _, _ = told
+    request = simulator.webhook({"ticket_id": 17, "organization_id": 4}, SECRET)
+    assert [hint.stream for hint in receive(request, [SECRET], ["tickets"]).hints] == ["tickets"]
 
 
 def test_a_known_signature() -> None:

@@ -127,7 +127,7 @@ def refusal(response: Response) -> Exception | None:
         guidance = "authorise the OAuth client again with the scopes that the plugin's README names"
     else:
         message = f"{response.where}: the agent behind the credential may not do this"
-        guidance = "use an admin; exports and deleted tickets are for admins only"
+        guidance = "authorise as an admin; or leave out of `streams` what the plan of the account does not have"
     kind = CredentialsError if response.where.startswith("GET") else NotAllowedError
     return kind(message, missing=names, guidance=guidance)
 

@@ -56,12 +56,13 @@ class _Counted(msgspec.Struct):
     count: _Count
 
 
-async def check(api: Api, config: ZendeskConfig, now: int) -> CheckResult:
+async def check(api: Api, config: ZendeskConfig, wanted: Sequence[Stream], now: int) -> CheckResult:
     """Try the credential on everything that the streams need.
 
     Args:
         api: Zendesk.
         config: The configuration.
+        wanted: The streams.
         now: The present, epoch ms.
     """
     account = f"{config.subdomain}.zendesk.com"
@@ -89,7 +90,7 @@ async def check(api: Api, config: ZendeskConfig, now: int) -> CheckResult:
         findings.append(end_of_tokens(now))
     if me.role is not None:
         findings.append(_role(me.role))
-    findings += [await _stream(api, stream) for stream in streams.ALL]
+    findings += [await _stream(api, stream) for stream in wanted]
     if config.api_token is None:
         findings += await _writes(api)
     findings.append(_webhooks(config))
@@ -133,7 +134,7 @@ async def _stream(api: Api, stream: Stream) -> Finding:
         mend = f"authorise the OAuth client with the scope {missing} (or read), as an admin"
         return Finding(name=name, ok=False, message=f"missing: {missing}", mend=mend)
     except StatusError as error:
-        mend = "see whether the plan of the account has this"
+        mend = "see whether the plan of the account has this; if not, leave it out of `streams`"
         return Finding(name=name, ok=False, message=f"GET /api/v2/{stream.name} answers {error.status}", mend=mend)
     return Finding(name=name, ok=True, message="works")
 

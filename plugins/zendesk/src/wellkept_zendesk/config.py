@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from wellkept.secrets import Secret
+
+StreamName = Literal["organizations", "users", "tickets", "satisfaction_ratings", "deleted_tickets"]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -32,6 +34,14 @@ class ZendeskConfig(BaseModel):
     """The webhook's signing secret; a list while a secret is being rotated."""
     requests_per_minute: Annotated[int, Field(ge=10, le=2500)] = 200
     """Zendesk permits 200 (Team), 400 (Growth, Professional) or 700 (Enterprise) to everybody who uses the account."""
+    streams: Annotated[list[StreamName], Field(min_length=1)] = [
+        "organizations",
+        "users",
+        "tickets",
+        "satisfaction_ratings",
+        "deleted_tickets",
+    ]
+    """What is read. Leave out what the account's plan does not have, such as ratings."""
     rating_lookback_days: Annotated[int, Field(ge=1, le=90)] = 14
     """How far behind its cursor a read of ratings starts: Zendesk dates a rating by its offer, and customers answer late."""
     churn_words: list[Annotated[str, Field(min_length=3)]] = []

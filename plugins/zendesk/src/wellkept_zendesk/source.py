@@ -39,16 +39,22 @@ class ZendeskSource(WebhookSource):
         return Reading(self._api, self._ctx.clock, merges, ChurnWords(config.churn_words), lookback)
 
     def streams(self) -> Sequence[Stream]:
-        """Return the streams."""
+        """Return the streams that are wanted."""
+        wanted = self._ctx.config.streams
         lookback = timedelta(days=self._ctx.config.rating_lookback_days)
         return [
-            msgspec.structs.replace(stream, lookback=lookback) if stream is streams.RATINGS else stream
+            msgspec.structs.replace(
+                stream,
+                lookback=lookback if stream is streams.RATINGS else stream.lookback,
+                depends_on=tuple(name for name in stream.depends_on if name in wanted),
+            )
             for stream in streams.ALL
+            if stream.name in wanted
         ]
 
     async def check(self) -> CheckResult:
         """Try the credential, read-only."""
-        return await checking.check(self._api, self._ctx.config, self._ctx.clock.now())
+        return await checking.check(self._api, self._ctx.config, self.streams(), self._ctx.clock.now())
 
     async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
         """Yield rows from the cursor on."""
@@ -73,7 +79,8 @@ class ZendeskSource(WebhookSource):
 
     def receive(self, request: WebhookRequest) -> Received:
         """Verify a webhook and say what to read again."""
-        return webhooks.receive(request, [secret.reveal() for secret in self._ctx.config.webhook_secrets])
+        config = self._ctx.config
+        return webhooks.receive(request, [secret.reveal() for secret in config.webhook_secrets], config.streams)
 
     async def estimate(self, stream: Stream, cursor: Cursor | None) -> Estimate:
         """Estimate a first read from Zendesk's own counts; what a later one costs, only reading tells."""

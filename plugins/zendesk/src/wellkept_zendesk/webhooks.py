@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -77,8 +77,13 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> int:
     return at
 
 
-def receive(request: WebhookRequest, secrets: Sequence[str]) -> Received:
+def receive(request: WebhookRequest, secrets: Sequence[str], wanted: Collection[str]) -> Received:
     """Verify a webhook and return what to read again.
+
+    Args:
+        request: As it came.
+        secrets: The signing secrets that are good at present.
+        wanted: The streams that are read.
 
     Raises:
         SignatureError: See `verify`.
@@ -97,7 +102,9 @@ def receive(request: WebhookRequest, secrets: Sequence[str]) -> Received:
     found = list(dict.fromkeys(_named(notice)))
     if not found and notice.subject is None:
         raise RejectedError("the body names no ticket, user, organization or rating")
-    return Received(hints=[Hint(id=delivery, stream=stream, object_id=id_, at=happened) for stream, id_ in found])
+    return Received(
+        hints=[Hint(id=delivery, stream=stream, object_id=id_, at=happened) for stream, id_ in found if stream in wanted]
+    )
 
 
 def _named(notice: Notice) -> Iterable[tuple[str, str | None]]:
