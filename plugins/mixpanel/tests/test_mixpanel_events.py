@@ -209,6 +209,18 @@ async def test_today_is_read_where_that_is_wanted(
     assert link.usage() == expected(simulator, "2026-11-07", "2026-11-22")
 
 
+async def test_where_today_is_read_each_run_looks_back(
+    simulate: Start, connector: Start, expected: Start, clock: FakeClock
+) -> None:
+    simulator = simulate()
+    link = connector(simulator, unfinished_day=True)
+    for number in range(3):
+        await link.sync("events")
+        assert link.usage() == expected(simulator, "2026-11-07", "2026-11-21")
+        clock.advance(3600)
+        simulator.track("u-late", "Report Viewed", moment("2026-11-19T12:00") + number, "g-1")
+
+
 async def test_whose_use_it_is(simulate: Start, connector: Start) -> None:
     simulator = simulate(sightings=[])
     at = moment("2026-11-19T12:00")

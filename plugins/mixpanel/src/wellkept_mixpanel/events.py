@@ -135,7 +135,7 @@ class EventReader:
                     yield msgspec.structs.replace(batch, cursor=_cursor(Place(done, day, on, days.full)))
         if days.full:
             end = done or over
-            yield Batch(cursor=_cursor(Place(end, end, on)), complete=True)
+            yield Batch(cursor=_cursor(Place(end, max(end, days.last.isoformat()), on)), complete=True)
 
     async def _window(self, first: date, last: date) -> AsyncGenerator[tuple[Batch, str | None], None]:
         """Count one export, then yield its days; the day stands beside the last batch of each."""
