@@ -105,7 +105,7 @@ def is_persons(name: str, email: str) -> bool:
 
     Billing systems often know only who paid; such a name says nothing about the company.
     """
-    local = "".join(_WORD.findall(email.partition("@")[0].casefold()))
+    local = "".join(map(_plain, _WORD.findall(email.partition("@")[0].casefold())))
     parts = words(name)
     if not 2 <= len(parts) <= 4 or not local or not all(part.isalpha() for part in parts):
         return False

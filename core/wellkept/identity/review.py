@@ -176,7 +176,13 @@ class Review:
 
     def queue(self) -> list[Open]:
         """Return what waits for a decision: conflicts, oldest first, then suggestions."""
-        return [*map(self._open, conflicts(self._reader)), *self._suggestions()]
+        found = [self._open(conflict) for conflict in conflicts(self._reader)]
+        told = {
+            frozenset(pair)
+            for item in found
+            for pair in combinations(sorted({side.account for side in item.sides if side.account}), 2)
+        }
+        return [*found, *self._suggestions(told)]
 
     def unmatched(self, instance: str | None = None) -> Iterator[Alone]:
         """Yield records that are linked with no other vendor's, and persons who belong to no account."""
@@ -249,8 +255,12 @@ class Review:
             records=[Node(*other) for other in side["records"]],
         )
 
-    def _suggestions(self) -> Iterator[Open]:
-        """Yield accounts with like names that nothing has joined, and of which no person has said that they are apart."""
+    def _suggestions(self, told: set[frozenset[str]]) -> Iterator[Open]:
+        """Yield accounts with like names that nothing has joined, and of which no person has said that they are apart.
+
+        Args:
+            told: Pairs of accounts that wait for a decision anyway.
+        """
         rows = self._reader.all(
             "SELECT k.digest FROM identity_keys k JOIN links l ON l.type = 'account' AND l.instance = k.instance"
             " AND l.record_id = k.holder JOIN accounts a ON a.id = l.account AND a.state = 'active'"
@@ -258,7 +268,6 @@ class Review:
             " HAVING COUNT(DISTINCT l.account) BETWEEN 2 AND ? ORDER BY k.digest",
             (NAMED_ALIKE,),
         )
-        told: set[frozenset[str]] = set()
         for (digest,) in rows:
             by_account: dict[str, list[Node]] = {}
             for node, _ in evidence.holders_of(self._reader, "name", digest, 50):

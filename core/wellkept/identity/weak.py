@@ -86,6 +86,7 @@ class Joiner:
         self._clusters = clusters
         self._max = max_records
         self.result = Weak()
+        self._contested: dict[tuple[str, str], Rule] = {}
 
     def run(self, ordered: Sequence[Facts]) -> Weak:
         """Try all rules on the records, the oldest first, and return what came of it."""
@@ -204,7 +205,9 @@ class Joiner:
         return bool(self._clusters[facts.node].owners)
 
     def _contest(self, rule: Rule, digest: str, facts: Iterable[Facts]) -> None:
-        if rule != "people":  # somebody known at several customers is nothing unusual
+        told = (KIND.get(rule, rule), digest)
+        by = self._contested.setdefault(told, rule)
+        if rule != "people" and by == rule:  # somebody known at several customers is nothing unusual
             self.result.contests.append(Contest(rule=rule, digest=digest, nodes=tuple(one.node for one in facts)))
 
 

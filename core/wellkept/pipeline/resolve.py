@@ -3,8 +3,8 @@
 It works in stages, each in chunks that are transactions: a kill at any instant leaves the rest for the next run. First the
 queue of changed rows is worked off: what changed makes its account dirty, to be measured again. Then the keys of changed
 account records and persons are made (see `wellkept.pipeline.indexing`). Then everything is solved again that evidence connects
-with a record that changed (`wellkept.pipeline.solving`), always a component as a whole, so that neither the order of arrival nor
-the size of a chunk matters. Last, persons without an account of their own vendor's are found one (`wellkept.pipeline.strays`).
+with a record that changed (`wellkept.pipeline.solving`), always a component as a whole, so that neither the order of arrival
+nor the size of a chunk matters. Last, persons whose vendor names no account are found one (`wellkept.pipeline.strays`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from wellkept.pipeline.indexing import Hubs, Indexer
 from wellkept.pipeline.solving import BY_REFERENCE, ResolveReport, Solving
 from wellkept.pipeline.strays import find_accounts
 from wellkept.records import Account, Person
+from wellkept.settings import Identity
 from wellkept.store import evidence
 from wellkept.store.accounts import TOUCH, Node
 from wellkept.store.connection import Tx
@@ -39,7 +40,7 @@ def resolve(store: Store, tables: RecordTables, *, now: int, rules: Rules | None
         rules: The rules of identity; when they are others than last time, everything is resolved again.
         chunk: Rows per transaction.
     """
-    rules = rules or Rules()
+    rules = rules or Rules.of(Identity())
     total = ResolveReport()
     hubs = store.write_now(lambda tx: _prepare(tx, tables, rules, now))
     steps = _Steps(tables, rules, hubs, now, chunk)
