@@ -175,7 +175,13 @@ class _Assessor:
         for account in reasons:
             never = Score(account=account, value=None, band=None, coverage=0.0, note="not scored yet")
             results[account] = kept[account].score if account in kept else never
-        return [self._entry(part, index, results[account], reasons.get(account)) for index, account in enumerate(part.accounts)]
+        columns = {name: part.column(name) for name in sorted(part.columns)}
+        found = []
+        for index, account in enumerate(part.accounts):
+            cells = {name: column[index] for name, column in columns.items()}
+            gaps = {name: gap for name, cell in cells.items() if cell is None and (gap := part.gap(name, index)) is not None}
+            found.append(self._entry(account, as_of, results[account], Inputs(cells=cells, gaps=gaps), reasons.get(account)))
+        return found
 
     def failures(self) -> list[Failure]:
         """Return what went wrong, once per kind."""
@@ -187,14 +193,12 @@ class _Assessor:
             for problem, subjects in found.items()
         ]
 
-    def _entry(self, part: Frame, index: int, result: Score, held: str | None) -> Entry:
-        account = part.accounts[index]
+    def _entry(self, account: str, as_of: str, result: Score, inputs: Inputs, held: str | None) -> Entry:
         override = (self._overrides or {}).get(account)
-        gaps = {name: part.gap(name, index) for name in sorted(part.columns)}
         return Entry(
             account=account,
             scorer=self._scorer.name,
-            as_of=part.as_of.isoformat(),
+            as_of=as_of,
             at=self._now,
             run_id=self._run_id,
             scorer_version=self._scorer.version,
@@ -202,10 +206,7 @@ class _Assessor:
             band=override.band if override else result.band,
             held=held,
             score=result,
-            inputs=Inputs(
-                cells={name: part.column(name)[index] for name in sorted(part.columns)},
-                gaps={name: gap for name, gap in gaps.items() if gap is not None},
-            ),
+            inputs=inputs,
         )
 
 

@@ -77,6 +77,7 @@ class HealthScorer(Scorer):
         names = frozenset[str]({TENURE, UNPAID}).union(*(card.names for card, _ in self._cards), self._features.columns)
         self._memory = Memory(names)
         self._uses = names - self._memory.names.keys() - {*NAMES} | frozenset(self._memory.names.values())
+        self._known_shares: dict[tuple[int, tuple[Value, ...]], Sequence[int]] = {}
         self._units: dict[str, tuple[Unit, str | None]] = {}
 
     @property
@@ -172,15 +173,12 @@ class HealthScorer(Scorer):
             view: The account.
         """
         groups = {signal.group for signal in card.signals if absent.isdisjoint(signal.columns)}
-        counted: list[tuple[Signal, bool]] = []
-        totals: dict[str, float] = {}
-        for signal in card.signals:
-            holds = signal.when.evaluate(view) if signal.when else True
-            if signal.group in groups and holds is not False:
-                counted.append((signal, holds is True))
-                totals[signal.group] = totals.get(signal.group, 0.0) + signal.weight
-        for signal, holds in counted:
-            share = round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group])
+        applies = tuple(
+            [signal.group in groups and (signal.when is None or signal.when.evaluate(view)) for signal in card.signals]
+        )
+        for signal, holds, share in zip(card.signals, applies, self._shares(card, applies), strict=True):
+            if holds is False:
+                continue
             figure = _figure(signal.value, view) if holds else None
             weight = share if figure is not None else 0
             if signal.age is not None and signal.half_life is not None:
@@ -191,6 +189,20 @@ class HealthScorer(Scorer):
             else:
                 part = Part(weight=weight, health=interpolate(signal.knots, figure), ceiling=signal.ceiling)
                 yield Reading(signal, share, part, figure)
+
+    def _shares(self, card: Card, applies: tuple[Value, ...]) -> Sequence[int]:
+        """Return each signal's share of the card, when some of them are no part of it; few cases occur again and again."""
+        found = self._known_shares.get((id(card), applies))
+        if found is None:
+            totals: dict[str, float] = {}
+            for signal, holds in zip(card.signals, applies, strict=True):
+                totals[signal.group] = totals.get(signal.group, 0.0) + (signal.weight if holds is not False else 0.0)
+            found = [
+                round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group]) if holds is not False else 0
+                for signal, holds in zip(card.signals, applies, strict=True)
+            ]
+            self._known_shares[id(card), applies] = found
+        return found
 
     def _contribution(self, reading: Reading, weight: float, points: Decimal, view: Mapping[str, Value]) -> Contribution:
         signal = reading.signal

@@ -25,6 +25,8 @@ def places(text: str) -> frozenset[str]:
 
 def fill(cut: tuple[str, ...], figure: Callable[[str], str]) -> str:
     """Put figures in the places of a text that was cut by `pieces`."""
+    if len(cut) == 1:
+        return cut[0]
     return "".join([figure(piece) if place % 2 else piece for place, piece in enumerate(cut)])
 
 
