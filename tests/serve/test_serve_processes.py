@@ -126,14 +126,14 @@ def test_a_run_that_blocks_is_named_and_left_behind(home: Home) -> None:
     """The others go on: the deadline ends what obeys nobody, and it can commit nothing any more."""
     home.configure(
         f'[plugins.other]\nplugin = "probe"\nfolder = "{home.folder}"\nschedule = "0 0 1 1 *"',
-        serve="deadline_minutes = 0.01\nstop_seconds = 1",
+        serve="deadline_minutes = 0.05\nstop_seconds = 1",
     )
     home.mode("block")
     server = home.serve(grace=0.5)
     wait_for(lambda: ("run", "failed") in home.runs(), "the deadline")
     ((summary,),) = home.all("SELECT summary FROM runs LIMIT 1")
     assert summary.startswith("it hung in sync (")
-    assert "probe.accounts" in summary
+    assert ".accounts" in summary
     assert "left behind" in server.errors
     home.mode("plain")
     body = b'{"id": "e1", "object": "x1"}'
