@@ -45,6 +45,7 @@ async def test_a_good_token(simulate: Start, connector: Start, kind: Any, mode: 
     assert result.ok
     assert (result.vendor_account, result.mode) == (str(simulator.portal_id), mode)
     assert {entry.method for entry in simulator.log.requests} == {"GET"}
+    assert findings(result)["daily quota"].message == "649999 of 650000 requests are left today"
 
 
 async def test_scopes_that_are_missing_are_named(simulate: Start, connector: Start) -> None:

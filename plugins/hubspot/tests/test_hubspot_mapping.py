@@ -106,6 +106,8 @@ def test_without_a_consent_property_nobody_has_agreed() -> None:
         ("1.234", "KWD", "usd", ("kwd", 1234)),
         (None, None, "jpy", ("jpy", None)),
         ("-5", None, "usd", ("usd", -500)),
+        ("12.345", "USD", "usd", ("usd", 1234)),
+        ("12.3451", "USD", "usd", ("usd", 1235)),
     ],
 )
 def test_money_of_a_deal(amount: str | None, code: str | None, currency: str, expected: tuple[str, int | None]) -> None:
@@ -116,7 +118,6 @@ def test_money_of_a_deal(amount: str | None, code: str | None, currency: str, ex
 @pytest.mark.parametrize(
     ("amount", "code", "reason"),
     [
-        ("12.345", "USD", "amount is no amount of USD"),
         ("much", "USD", "amount is no amount of USD"),
         ("NaN", "USD", "amount is no amount of USD"),
         ("1", "XXQ", "amount is in a currency that ISO 4217 does not have"),

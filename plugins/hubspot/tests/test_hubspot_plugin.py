@@ -176,7 +176,7 @@ def test_whole_runs_with_the_real_core(simulate: Start, clock: FakeClock, tmp_pa
     contact, ends = next(
         (contact, ends)
         for contact, ends in sorted(simulator.state.links["contacts", "companies"].items())
-        if len(ends) == 1 and not simulator.state.links["companies", "feedback_submissions"].get(next(iter(ends)))
+        if len(ends) == 1 and not simulator.state.links["contacts", "feedback_submissions"].get(contact)
     )
     (company,) = ends
     clock.advance(3600)

@@ -341,3 +341,4 @@ async def test_an_estimate(simulate: Start, connector: Start) -> None:
     estimate = await link.source.estimate(link.stream("contacts"), link.cursors["contacts"])
     assert estimate.calls == 3
     assert 0 < estimate.seconds < 2
+    assert estimate.quota_share == 3 / 650_000

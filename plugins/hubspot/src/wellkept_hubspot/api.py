@@ -69,6 +69,13 @@ class OwnerPage(NamedTuple):
     after: str | None
 
 
+class Quota(NamedTuple):
+    """Requests that the account permits a day, and those that are left."""
+
+    limit: int
+    left: int
+
+
 class OAuth(OAuth2):
     """HubSpot's OAuth: all parameters in the form, also for introspection, which wants the access token itself."""
 
@@ -155,16 +162,18 @@ class Api:
         )
         self._clock = ctx.clock
         self._details: wire.Details | None = None
+        self.quota: Quota | None = None
 
     def objects(self, type_: str, rest: str = "") -> str:
         """Return the path of objects of a type."""
         return f"/crm/objects/{self.version}/{type_}{rest}"
 
     async def details(self) -> wire.Details:
-        """Return the account's id, kind and currency; asked for once."""
+        """Return the account's id, kind and currency; asked for once. Sets `quota`, where HubSpot tells it."""
         if self._details is None:
             response = await self.client.get(f"/account-info/{self.version}/details")
             self._details = response.json(wire.Details)
+            self.quota = _quota(response)
         return self._details
 
     async def listed(
@@ -258,6 +267,15 @@ class Api:
         ]  # fmt: skip
         after = page.rest.at(("paging", "next", "after"))
         return Page(rows, page.rejects, after if isinstance(after, str) and after else None, page.last_id, asked_at)
+
+
+def _quota(response: Response) -> Quota | None:
+    """Return the day's quota as the headers tell it; tokens of OAuth see none."""
+    try:
+        limit, left = (int(response.headers[f"x-hubspot-ratelimit-daily{part}"]) for part in ("", "-remaining"))
+    except (KeyError, ValueError):
+        return None
+    return Quota(limit, left) if limit > 0 else None
 
 
 def _chosen(links: Sequence[wire.Link]) -> str:

@@ -38,6 +38,9 @@ async def check(api: Api, config: HubSpotConfig, streams: Sequence[Stream], kind
         Finding(name="token", ok=True, message="HubSpot accepts the token"),
         Finding(name="account", ok=True, message=f"{portal} ({details.account_type.lower().replace('_', ' ')})"),
     ]
+    if api.quota is not None:
+        message = f"{api.quota.left} of {api.quota.limit} requests are left today"
+        findings.append(Finding(name="daily quota", ok=True, message=message))
     if config.portal_id is not None and config.portal_id != details.portal_id:
         mend = f"set portal_id to {portal}, or use a token of {config.portal_id}"
         message = f"the token is of account {portal}, not of {config.portal_id}"
@@ -124,4 +127,9 @@ async def estimate(api: Api, kind: Kind, since: int | None, config: HubSpotConfi
     calls = pages * (1 + len(kind.links)) + (since is not None)
     rate = config.requests_per_ten_seconds / 10 - config.searches_per_second
     listing = calls / rate
-    return Estimate(calls=calls, seconds=listing if since is None else max(listing, pages / config.searches_per_second))
+    await api.details()
+    return Estimate(
+        calls=calls,
+        quota_share=calls / api.quota.limit if api.quota is not None else None,
+        seconds=listing if since is None else max(listing, pages / config.searches_per_second),
+    )

@@ -61,6 +61,8 @@ class CustomObject(_Table):
     """Field of the record = a fixed value, such as ``currency = "usd"``."""
     extra: list[PropertyName] = []
     """More properties, which go into `extra`."""
+    associations: list[Literal["companies", "contacts"]] = ["companies"]
+    """What it is associated with at HubSpot: says whose account it belongs to, and which person."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

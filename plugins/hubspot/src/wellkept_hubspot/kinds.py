@@ -168,7 +168,7 @@ def _standard(config: HubSpotConfig) -> list[Kind]:
             ),
             map=mapping.survey,
             record=SurveyResponse,
-            links=("contacts", "companies"),
+            links=("contacts",),
             type_ids=("0-19",),
         ),
     ]  # fmt: skip
@@ -191,6 +191,6 @@ def _custom(name: str, table: CustomObject) -> Kind:
         properties=tuple(dict.fromkeys([*table.fields.values(), *table.extra])),
         map=partial(mapping.custom, name=name, table=table),
         record=record,
-        links=("companies", "contacts") if "person_ref" in record.__struct_fields__ else ("companies",),
+        links=tuple(table.associations),
         type_ids=(table.object_type,),
     )

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, cast
 import msgspec
 
 from wellkept.errors import RejectedError
-from wellkept.money import to_minor
+from wellkept.money import exponent, round_half_even
 from wellkept.records import Account, Person, Record, SurveyResponse, Task
 from wellkept_hubspot.config import RECORDS, CustomObject, HubSpotConfig
 from wellkept_hubspot.records import HubSpotDeal, HubSpotObject
@@ -262,8 +262,9 @@ def _build(type_: type[R], seen: Reading, values: Mapping[str, Any], extra: Mapp
 
 
 def _minor(field: str, value: Any, currency: str) -> int:
+    """Return minor units; what HubSpot computed with more decimals is rounded."""
     try:
-        return to_minor(Decimal(str(value)), currency)
+        return round_half_even(Decimal(str(value)).scaleb(exponent(currency)))
     except KeyError:
         raise RejectedError(f"{field} is in a currency that ISO 4217 does not have") from None
     except (InvalidOperation, ValueError, OverflowError):

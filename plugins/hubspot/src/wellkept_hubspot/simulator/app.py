@@ -63,7 +63,7 @@ class Window:
     @property
     def left(self) -> int:
         """How many more may come."""
-        return 1_000_000 if self.most is None else max(0, self.most - len(self.hits))
+        return 650_000 - len(self.hits) if self.most is None else max(0, self.most - len(self.hits))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from wellkept_hubspot.simulator import shapes
 from wellkept_hubspot.simulator.errors import HubSpotError, invalid
 from wellkept_hubspot.simulator.search import search
-from wellkept_hubspot.simulator.state import State, Thing
+from wellkept_hubspot.simulator.state import LINK_TYPES, TYPES, State, Thing
 
 Rule = Callable[[str], bool]
 """What an admin demands of a property's values."""
@@ -264,6 +264,8 @@ LINK_PAGE = 500
 def read_links(call: Call) -> tuple[int, Any]:
     """Answer the associations of several objects."""
     near, far = call.type, call.state.type_of(call.ids[1])
+    if {near, far} <= TYPES.keys() and (near, far) not in LINK_TYPES:
+        raise HubSpotError(400, f"there are no associations from {near} to {far}")
     table = call.state.links[near, far]
     rows, lost = [], []
     for wanted in call.body["inputs"]:

@@ -61,8 +61,6 @@ class Scenarios:
         }
         submission = self.state.create("feedback_submissions", {name: text for name, text in values.items() if text})
         self.state.link(submission, self.state.find("contacts", contact))
-        for company in self.state.links["contacts", "companies"].get(contact, {}):
-            self.state.link(submission, self.state.things["companies"][company])
         return submission.id
 
     def finish_task(self, task: str, outcome: str | None = None) -> str:

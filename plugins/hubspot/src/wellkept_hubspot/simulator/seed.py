@@ -182,4 +182,3 @@ def _history(state: State, sighting: Sighting, company: Thing, people: dict[str,
         }
         submission = state.create("feedback_submissions", values, at=at)
         state.link(submission, contact)
-        state.link(submission, company)

@@ -33,7 +33,6 @@ LINK_TYPES: Mapping[tuple[str, str], tuple[int, int | None]] = {
     ("companies", "tasks"): (191, None),
     ("tasks", "contacts"): (204, None),
     ("feedback_submissions", "contacts"): (98, None),
-    ("feedback_submissions", "companies"): (100, None),
 }
 """Association types between two object types: the plain one, and the primary one."""
 
