@@ -134,7 +134,7 @@ def test_a_run_that_blocks_is_named_and_left_behind(home: Home) -> None:
     ((summary,),) = home.all("SELECT summary FROM runs LIMIT 1")
     assert summary.startswith("it hung in sync (")
     assert ".accounts" in summary
-    assert "left behind" in server.errors
+    wait_for(lambda: "left behind" in server.errors, "the log")
     home.mode("plain")
     body = b'{"id": "e1", "object": "x1"}'
     httpx.post(f"{server.url}/webhooks/probe", content=body, headers={"x-signature": sign(body)}, trust_env=False)
