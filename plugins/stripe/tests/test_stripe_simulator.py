@@ -64,6 +64,9 @@ def test_its_customers_are_what_billing_knows_of_the_market() -> None:
     assert [row["name"] for row in customers] == [sighting.name for sighting in sightings]
     assert [row["email"] for row in customers] == [sighting.email for sighting in sightings]
     assert [row["metadata"].get("account_id") for row in customers] == [sighting.external_id for sighting in sightings]
+    tax = {row["customer"]: row["value"] for row in simulator.state.all("tax_id")}
+    assert [tax.get(row["id"]) for row in customers] == [sighting.tax_id for sighting in sightings]
+    assert tax
     status = {sub["customer"]: sub["status"] for sub in simulator.state.all("subscription")}
     items = {sub["customer"]: simulator.billing.items(sub)[0] for sub in simulator.state.all("subscription")}
     troubled = 0
@@ -87,11 +90,12 @@ def test_everything_in_it_fits_the_description(spec: Spec) -> None:
     customer = simulator.new_customer("Firm", plan="team_usd_month")
     simulator.grant_discount(customer, "LOYAL10")
     simulator.fail_payment(customer)
+    simulator.add_tax_id(customer, "FR12345678901")
     names = {
         "customer": "Customer", "product": "Product", "price": "Price", "subscription": "Subscription",
         "subscription_item": "SubscriptionItem", "invoice": "Invoice", "invoice_payment": "InvoicePayment",
         "payment_intent": "PaymentIntent", "charge": "Charge", "payment_method": "PaymentMethod", "event": "Event",
-        "coupon": "Coupon", "discount": "Discount",
+        "coupon": "Coupon", "discount": "Discount", "tax_id": "TaxId",
     }  # fmt: skip
     for kind, name in names.items():
         rows = simulator.state.tables[kind].rows.values()
@@ -105,6 +109,7 @@ def test_everything_in_it_fits_the_description(spec: Spec) -> None:
 
 SCENARIOS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "rename": ({"name": "New"}, ["customer.updated"]),
+    "add_tax_id": ({"value": "DE123456789"}, ["customer.tax_id.created"]),
     "cancel_at_period_end": ({}, ["customer.subscription.updated"]),
     "churn": ({}, ["customer.subscription.deleted"]),
     "contract": ({"quantity": 1}, ["customer.subscription.updated"]),

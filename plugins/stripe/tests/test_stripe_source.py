@@ -110,7 +110,8 @@ async def test_a_kill_after_any_page_loses_nothing(simulate: Start, connector: S
     await play(simulator)
     await link.sync("customers", "subscriptions", "invoices", batches=after)
     simulator.clock.advance(10)
-    simulator.rename(next(iter(link.all(Account))), "Another name")
+    standing = [id_ for id_ in link.all(Account) if id_ in simulator.state.tables["customer"].rows]
+    simulator.rename(standing[0], "Another name")
     await link.sync("customers", "subscriptions", "invoices")
     await link.sync("customers", "subscriptions", "invoices")
     fresh = connector(simulator, instance="fresh")
@@ -579,3 +580,26 @@ async def test_an_estimate_counts_what_can_be_counted(simulate: Start, connector
         simulator.rename(customer, "Renamed")
     changes = await link.source.estimate(link.stream("customers"), link.cursors["customers"])
     assert 3 <= changes.calls <= 30
+
+
+async def test_tax_ids_are_read_where_the_configuration_asks(simulate: Start, connector: Start, clock: FakeClock) -> None:
+    simulator = simulate(accounts=40, seed=3)
+    link = connector(simulator, tax_ids=True)
+    await link.sync("customers")
+    known = {row["customer"]: [row["value"]] for row in simulator.state.all("tax_id")}
+    assert known
+    assert {id_: row.tax_ids for id_, row in link.all(Account).items()} == {
+        id_: known.get(id_, []) for id_ in link.all(Account)
+    }
+    with_one, without = min(known), min(link.all(Account).keys() - known.keys())
+    clock.advance(60)
+    simulator.rename(with_one, "Another Name")
+    simulator.add_tax_id(without, "DE999999999")
+    clock.advance(60)
+    await link.sync("customers")
+    accounts = link.all(Account)
+    assert (accounts[with_one].name, accounts[with_one].tax_ids) == ("Another Name", known[with_one])
+    assert accounts[without].tax_ids == ["DE999999999"]
+    plain = connector(simulator)
+    await plain.sync("customers")
+    assert not any(row.tax_ids for row in plain.all(Account).values())

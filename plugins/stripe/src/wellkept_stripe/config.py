@@ -37,6 +37,8 @@ class StripeConfig(BaseModel):
     """The signing secret of the webhook endpoint (``whsec_...``); a list while a secret is being rotated."""
     external_id_key: Annotated[str, Field(min_length=1, max_length=40)] = "account_id"
     """The key of customer metadata under which *our* account id stands: the strongest evidence of identity."""
+    tax_ids: bool = False
+    """Read customers' tax ids, as evidence of identity. Events do not show them: each changed customer costs a request more."""
     lookback_minutes: Annotated[int, Field(ge=1, le=10_080)] = 60
     """How far behind its cursor a read of changes starts, for events that Stripe showed late."""
     reconcile_days: Annotated[int, Field(ge=1, le=25)] = 7

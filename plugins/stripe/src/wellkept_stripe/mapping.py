@@ -44,11 +44,17 @@ def account(row: wire.Customer, *, external_id_key: str, version: int, updated_a
         external_id=metadata.get(external_id_key) or None,
         email=row.email,
         phone=row.phone,
+        tax_ids=[_tax_id(known.value, known.country) for known in row.tax_ids.data if known.value] if row.tax_ids else [],
         locale=row.preferred_locales[0] if row.preferred_locales else None,
         country=row.address.country if row.address else None,
         created_at=row.created * 1000,
         extra=_extra(metadata, stripe_delinquent=row.delinquent),
     )
+
+
+def _tax_id(value: str, country: str | None) -> str:
+    """Return a tax id with the country in front; VAT ids have it there already (``EL`` for Greece)."""
+    return value if country is None or value[:2].isalpha() else f"{country}{value}"
 
 
 def billing_contact(row: wire.Customer, *, version: int, updated_at: int | None) -> Person | None:

@@ -224,7 +224,7 @@ class Customers(RowReader[wire.Customer]):
     stream = streams.CUSTOMERS
     path = "/v1/customers"
     row = wire.Customer
-    types = ("customer.created", "customer.updated", "customer.deleted")
+    types: ClassVar[tuple[str, ...]] = ("customer.created", "customer.updated", "customer.deleted")
     gone = frozenset({"customer.deleted"})
     prefix = "cus"
 
@@ -246,6 +246,27 @@ class Customers(RowReader[wire.Customer]):
     def deletions(self, id_: str, version: int, at: int | None) -> list[Deletion]:
         """Remove both."""
         return [Deletion(record=type_, id=id_, version=version, at=at) for type_ in (Account, Person)]
+
+
+class CustomersWithTaxIds(Customers):
+    """Customers with their tax ids, which neither events nor plain lists show."""
+
+    types = (*Customers.types, "customer.tax_id.created", "customer.tax_id.updated", "customer.tax_id.deleted")
+    expand = ("tax_ids",)
+
+    def subjects(self, event: Event) -> list[Subject[wire.Customer]]:
+        """Return the customer of a tax id as well."""
+        if not event.type.startswith("customer.tax_id."):
+            return super().subjects(event)
+        try:
+            owner = wire.ref(msgspec.json.decode(event.data.object, type=wire.TaxId).customer)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
+        return [] if owner is None else [Subject(owner, None, event.data.object)]
+
+    def usable(self, row: wire.Customer | None) -> bool:
+        """No snapshot has everything."""
+        return row is not None and row.tax_ids is not msgspec.UNSET
 
 
 class Subscriptions(Reader[wire.Subscription]):

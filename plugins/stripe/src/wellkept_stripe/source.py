@@ -25,7 +25,7 @@ from wellkept_stripe import checking, streams, webhooks
 from wellkept_stripe.api import Api
 from wellkept_stripe.changes import ChangeReader, Changes
 from wellkept_stripe.listing import Done, Listing, ListReader
-from wellkept_stripe.readers import Customers, Invoices, Prices, Products, Reader, Subscriptions, Wanted
+from wellkept_stripe.readers import Customers, CustomersWithTaxIds, Invoices, Prices, Products, Reader, Subscriptions, Wanted
 from wellkept_stripe.readers_payments import PaymentAttempts, PaymentMethods
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ class StripeSource(WebhookSource):
 
     def _reader(self, stream: str) -> Reader[Any]:
         """Return a reader; what it looks up, it remembers for one use only."""
-        return READERS[stream](self._api, self._ctx.config, self._ctx.clock.now)
+        reader = READERS[stream]
+        if reader is Customers and self._ctx.config.tax_ids:
+            reader = CustomersWithTaxIds
+        return reader(self._api, self._ctx.config, self._ctx.clock.now)
 
     def streams(self) -> Sequence[Stream]:
         """Return the streams."""

@@ -87,8 +87,22 @@ class InvoiceSettings(Wire, frozen=True, gc=False):
     default_payment_method: Ref = None
 
 
+class TaxId(Wire, frozen=True, gc=False):
+    """``tax_id``: a customer's VAT or other tax number."""
+
+    value: str | None = None
+    country: str | None = None
+    customer: Ref = None
+
+
+class TaxIds(Wire, frozen=True, gc=False):
+    """The tax ids of a customer; Stripe permits five."""
+
+    data: list[TaxId]
+
+
 class Customer(Wire, frozen=True, gc=False):
-    """``customer``: whom we bill. `delinquent`: its latest invoice was due and not paid."""
+    """``customer``: whom we bill. `delinquent`: its latest invoice was due and not paid. `tax_ids` show where asked for."""
 
     id: str
     created: Int
@@ -101,6 +115,7 @@ class Customer(Wire, frozen=True, gc=False):
     preferred_locales: list[str] | None = None
     delinquent: bool | None = None
     metadata: dict[str, str] | None = None
+    tax_ids: TaxIds | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class TaxRate(Wire, frozen=True, gc=False):

@@ -40,6 +40,24 @@ def customer(state: State, **fields: Any) -> Obj:
     }
 
 
+def tax_id(state: State, customer_id: str, value: str) -> Obj:
+    """Return a VAT id of a customer; its country stands in front."""
+    country = value[:2]
+    return {
+        "id": state.new_id("tax_id"),
+        "object": "tax_id",
+        "country": country,
+        "created": state.now,
+        "customer": customer_id,
+        "customer_account": None,
+        "livemode": state.livemode,
+        "owner": {"account": None, "application": None, "customer": customer_id, "customer_account": None, "type": "customer"},
+        "type": "gb_vat" if country == "GB" else "eu_vat",
+        "value": value,
+        "verification": {"status": "verified", "verified_address": None, "verified_name": None},
+    }
+
+
 def product(state: State, name: str, **fields: Any) -> Obj:
     """Return a product."""
     return {

@@ -40,6 +40,12 @@ class Scenarios:
             with self.state.change(obj, "customer.updated"):
                 obj["name"] = name
 
+    def add_tax_id(self, customer: str, value: str) -> str:
+        """The customer gives a VAT id. Returns its id."""
+        with self.lock:
+            obj = objects.tax_id(self.state, self.state.get("customer", customer)["id"], value)
+            return str(self.state.add("tax_id", obj, "customer.tax_id.created")["id"])
+
     def fail_payment(self, customer: str, decline_code: str = "insufficient_funds") -> str:
         """The next renewal comes and its payment is declined: the subscription is past due. Returns the invoice's id."""
         with self.lock:

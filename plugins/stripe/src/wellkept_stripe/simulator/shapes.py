@@ -18,7 +18,12 @@ DEEPEST = 4
 EMBEDDED = 10
 """Rows of a list inside another object."""
 
-INCLUDABLE = {"price": ("tiers", "currency_options"), "coupon": ("applies_to", "currency_options"), "invoice": ("payments",)}
+INCLUDABLE = {
+    "price": ("tiers", "currency_options"),
+    "coupon": ("applies_to", "currency_options"),
+    "invoice": ("payments",),
+    "customer": ("tax_ids",),
+}
 """Fields that show only where they are asked for."""
 
 BASIL = "2025-03-31.basil"
@@ -127,6 +132,10 @@ def _included(state: State, node: Obj, name: str) -> Any:
     if kind == "invoice":
         rows = [render(state, state.get("invoice_payment", id_)) for id_ in state.get("invoice", node["id"])["_payments"]]
         return list_of(rows[:EMBEDDED], f"/v1/invoice_payments?invoice={node['id']}", has_more=len(rows) > EMBEDDED)
+    if kind == "customer":
+        return list_of(
+            [render(state, row) for row in state.all("tax_id", customer=node["id"])], f"/v1/customers/{node['id']}/tax_ids"
+        )
     owner = state.coupon(node["id"]) if kind == "coupon" else state.get(kind, node["id"])
     return copy.deepcopy(owner.get(name))
 

@@ -37,6 +37,7 @@ PREFIXES = {
     "di": "discount",
     "we": "webhook_endpoint",
     "txr": "tax_rate",
+    "txi": "tax_id",
 }
 """Prefix of an id to the kind of object; coupons have ids that people choose."""
 

@@ -96,6 +96,8 @@ class _Writer:
         status = self._status(sighting)
         state.at = min(sighting.created_at // 1000, self.now)
         customer = state.add("customer", _identity(state, sighting))
+        if sighting.tax_id is not None:
+            state.add("tax_id", objects.tax_id(state, customer["id"], sighting.tax_id))
         brand = draw.choice(("visa", "mastercard", "amex"))
         method = state.add("payment_method", payment_method(state, brand, customer=customer["id"]))
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": method["id"]}
