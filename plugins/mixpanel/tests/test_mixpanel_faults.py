@@ -64,6 +64,23 @@ async def test_faults_that_pass(wired: tuple[Any, Any], expected: Start, fault: 
         assert again.at - hit.at >= fault.retry_after * 1000
 
 
+@pytest.mark.parametrize("at", [0.3, 0.9])
+@pytest.mark.parametrize("kind", ["cut", "truncate", "early"])
+async def test_an_export_that_breaks_off_once_is_read_again(
+    simulate: Start, connector: Start, expected: Start, kind: Any, at: float
+) -> None:
+    """Nothing of the first try is counted."""
+    simulator = simulate(sightings=None, accounts=40)
+    link = connector(simulator, window_days=14)
+    if kind == "early":
+        simulator.give_up_export(at)
+    else:
+        simulator.faults.add(Fault(kind=kind, path=EXPORT, at=at))
+    await link.sync("events")
+    assert len(simulator.log.requests) == 2
+    assert link.usage() == expected(simulator, "2026-11-07", "2026-11-20")
+
+
 @pytest.mark.parametrize("skip", [0, 1, 2])
 @pytest.mark.parametrize("kind", ["status", "drop", "cut", "truncate", "early"])
 async def test_an_export_that_breaks_off_replaces_nothing(
@@ -74,7 +91,8 @@ async def test_an_export_that_breaks_off_replaces_nothing(
 
     def break_exports(after: int) -> None:
         if kind == "early":
-            simulator.give_up_export(0.6, after=after)
+            for number in range(20):
+                simulator.give_up_export(0.6, after=after if not number else 0)
         else:
             simulator.faults.add(Fault(kind=kind, path=EXPORT, skip=after, times=None, at=0.9))
 
@@ -83,6 +101,7 @@ async def test_an_export_that_breaks_off_replaces_nothing(
         await link.sync("events")
     assert link.usage() == expected(simulator, "2026-11-07", f"2026-11-{6 + 5 * skip:02}")
     simulator.faults.clear()
+    simulator.give_up_export(None)
     await link.sync("events")
     whole = expected(simulator, "2026-11-07", "2026-11-20")
     assert link.usage() == whole
@@ -92,6 +111,7 @@ async def test_an_export_that_breaks_off_replaces_nothing(
         await link.sync("events")
     assert link.usage() == whole
     simulator.faults.clear()
+    simulator.give_up_export(None)
     await link.sync("events")
     assert link.usage() == expected(simulator, "2026-11-07", "2026-11-21")
 
@@ -103,6 +123,7 @@ async def test_the_mark_of_an_export_that_was_given_up(wired: tuple[Any, Any], c
     if not compressed:
         monkeypatch.setattr("wellkept_mixpanel.simulator.app.SMALLEST_COMPRESSED", 10**9)
     for early in (0.0, 0.4, 1.0):
+        simulator.give_up_export(early)
         simulator.give_up_export(early)
         with pytest.raises(RetryableError, match="gave up"):
             await link.sync("events")

@@ -161,6 +161,7 @@ def test_with_the_real_core(simulate: Start, expected: Start, clock: FakeClock, 
     assert house.counts() == whole("2026-11-01", "2026-11-20")
     clock.advance(DAY)
     simulator.give_up_export(0.7)
+    simulator.give_up_export(0.7)
     before = house.counts()
     assert house.sync()["events"].state == "failed"
     assert house.counts() == before

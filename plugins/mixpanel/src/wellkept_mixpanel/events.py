@@ -2,8 +2,8 @@
 
 What a read promises:
 
-* A day is replaced only by an export that came to its end. One that breaks off leaves nothing behind: its whole window is
-  counted again by the next read.
+* A day is replaced only by an export that came to its end. One that breaks off leaves nothing behind: it is asked for once
+  more, and then its whole window is counted again by the next read.
 * The days of a window are handed over one by one, each as a generation (`Batch.replaces`) with the cursor after it. A kill in
   between loses nothing, and a day that is read twice never doubles.
 * A line that cannot be read goes to the dead letters. Its day is stored with what could be read, and nothing of that day is
@@ -17,7 +17,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing, closing
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,23 @@ class Days(msgspec.Struct, frozen=True):
             first = last + DAY
 
 
+@dataclass
+class Counted:
+    """What an export amounts to.
+
+    Attributes:
+        version: When it was asked for, epoch ms.
+        tally: The counts.
+        rejects: Lines that could not be read, by day; under an empty text where not even that much could be.
+        lines: How many lines came.
+    """
+
+    version: int
+    tally: Tally = field(default_factory=Tally)
+    rejects: dict[str, list[Reject]] = field(default_factory=dict)
+    lines: int = 0
+
+
 class EventReader:
     """Reads the usage of one project.
 
@@ -139,38 +157,62 @@ class EventReader:
 
     async def _window(self, first: date, last: date) -> AsyncGenerator[tuple[Batch, str | None], None]:
         """Count one export, then yield its days; the day stands beside the last batch of each."""
-        tally, rejects, version = Tally(), dict[str, list[Reject]](), self._clock.now()
-        try:
-            async with aclosing(patiently(self._count(first, last, tally, rejects))) as steps:
-                async for step in steps:
-                    if step is None:
-                        yield Batch(), None
-            unplaced = rejects.pop("", [])
+        counted = None
+        async with aclosing(patiently(self._counted(first, last))) as steps:
+            async for counted in steps:
+                if counted is None:
+                    yield Batch(), None
+        assert counted is not None  # noqa: S101 - narrows: the last step is the result
+        with closing(counted.tally):
+            unplaced = counted.rejects.pop("", [])
             if unplaced:
                 yield Batch(rejects=unplaced), None
             day = first
             while day <= last:
-                name = day.isoformat()
-                for batch, ends in self._day(day, tally, rejects.get(name, []), version, replace=not unplaced):
-                    yield batch, name if ends else None
+                for batch, ends in self._day(day, counted, replace=not unplaced):
+                    yield batch, day.isoformat() if ends else None
                 day += DAY
-        finally:
-            tally.close()
 
-    async def _count(self, first: date, last: date, tally: Tally, rejects: dict[str, list[Reject]]) -> bool:
-        """Count the lines of one export; rejects are kept by day, "" where it is not known. Returns when all is counted.
+    async def _counted(self, first: date, last: date) -> Counted:
+        """Count one export; one that breaks off in the middle is asked for once more.
 
         Raises:
-            RetryableError: The answer is no export at all.
+            RetryableError: It broke off again, or did not even begin, after all that the client tries by itself.
+            FatalError: See `_count`.
+        """
+        counted = Counted(self._clock.now())
+        with ExitStack() as stack:
+            stack.callback(counted.tally.close)
+            try:
+                await self._count(first, last, counted)
+            except RetryableError:
+                if not counted.lines:
+                    raise
+            else:
+                stack.pop_all()
+                return counted
+        counted = Counted(self._clock.now())
+        with ExitStack() as stack:
+            stack.callback(counted.tally.close)
+            await self._count(first, last, counted)
+            stack.pop_all()
+        return counted
+
+    async def _count(self, first: date, last: date, counted: Counted) -> None:
+        """Count the lines of one export.
+
+        Raises:
+            RetryableError: It broke off, or the answer is no export at all.
             FatalError: So many lines cannot be read that the figures would be wrong.
         """
         wanted = {(first + DAY * number).isoformat() for number in range((last - first).days + 1)}
         from_date, to_date = self._calendar.asked_for(first, last, self._clock.now())
         events = msgspec.json.encode(self._config.events).decode() if self._config.events else None
         lines = self._api.export(from_date, to_date, event=events)
-        good = bad = 0
+        tally, rejects, bad = counted.tally, counted.rejects, 0
         async with aclosing(lines):
             async for line in lines:
+                counted.lines += 1
                 rows = self._rows(line, wanted)
                 if isinstance(rows, Reject):
                     bad += 1
@@ -180,14 +222,16 @@ class EventReader:
                     if not day or day in wanted:
                         rejects.setdefault(day, []).append(rows)
                     continue
-                good += 1
                 for row in rows:
                     tally.add(row)
                 if tally.full:
                     await asyncio.to_thread(tally.spill)
-        if bad and not good and not any(reject.raw.startswith(b"{") for found in rejects.values() for reject in found):
+        if (
+            bad
+            and bad == counted.lines
+            and not any(reject.raw.startswith(b"{") for found in rejects.values() for reject in found)
+        ):
             raise RetryableError("Mixpanel answered with something else than events")
-        return True
 
     def _rows(self, line: bytes, wanted: set[str]) -> list[Row] | Reject:
         """Return what a line counts for: a row per account that it names; nothing for what is no use of anybody's."""
@@ -214,19 +258,17 @@ class EventReader:
         except RejectedError:
             return ""
 
-    def _day(
-        self, day: date, tally: Tally, rejects: list[Reject], version: int, *, replace: bool
-    ) -> Iterator[tuple[Batch, bool]]:
+    def _day(self, day: date, counted: Counted, *, replace: bool) -> Iterator[tuple[Batch, bool]]:
         """Yield one day in batches, and whether each is the day's last; without `replace` nothing stored is removed."""
         start, end = day.isoformat(), (day + DAY).isoformat()
         replaces = Replace(record=Usage, field="day", start=start, end=end) if replace else None
         records: list[Usage] = []
-        for row, count in tally.of_day(start):
+        for row, count in counted.tally.of_day(start):
             if len(records) == BATCH:
                 yield Batch(records=records, replaces=replaces, last=not replace), False
                 records = []
-            records.append(_usage(row, count, version))
-        yield Batch(records=records, rejects=rejects, replaces=replaces), True
+            records.append(_usage(row, count, counted.version))
+        yield Batch(records=records, rejects=counted.rejects.get(start, []), replaces=replaces), True
 
 
 def _usage(row: Row, count: int, version: int) -> Usage:

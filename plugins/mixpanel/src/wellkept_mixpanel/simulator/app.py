@@ -131,9 +131,12 @@ class MixpanelSimulator(Simulator):
         with self.lock:
             self.project.habits.stopped[group] = self.clock.now() // 1000 - days_ago * 86_400
 
-    def give_up_export(self, at: float = 0.5, *, after: int = 0) -> None:
-        """Let an export end with the mark of one that was given up, after a share of its lines; `after` others go well."""
-        self._early += [*[None] * after, at]
+    def give_up_export(self, at: float | None = 0.5, *, after: int = 0) -> None:
+        """Let an export end with the mark of one that was given up, after a share of its lines; `after` others go well.
+
+        With None, those that were still to be given up go well.
+        """
+        self._early = [] if at is None else [*self._early, *[None] * after, at]
 
     def forget_snapshots(self) -> None:
         """Let all sessions of profile queries end."""
