@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -20,35 +19,20 @@ import instrument
 
 from wellkept.runtime import Runtime
 from wellkept.steps import Steps
+from wellkept.testing.clock import FakeClock
 
 WARM = (
     "wellkept.store.migrate", "alembic.command", "sqlalchemy", "httpx", "stripe", "aiosmtplib", "cryptography.fernet",
-    "wellkept_stripe.source", "wellkept_stripe.actions", "wellkept_smtp.actions", "wellkept_health.scorer",
-    "wellkept_playbooks.rule", "zoneinfo", "jinja2",
+    "wellkept_stripe.source", "wellkept_stripe.actions", "wellkept_zendesk.source", "wellkept_mixpanel.source",
+    "wellkept_hubspot.source", "wellkept_smtp.actions", "wellkept_health.scorer", "wellkept_playbooks.rule", "zoneinfo",
+    "jinja2", "publicsuffixlist",
 )  # fmt: skip
-
-
-class Clock:
-    """Begins where the command says."""
-
-    def __init__(self, start: int) -> None:
-        self._start = start
-        self._began = time.monotonic()
-
-    def now(self) -> int:
-        return self._start + round((time.monotonic() - self._began) * 1000)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 def work(command: dict[str, Any]) -> None:
     peers = {int(port): name for port, name in command["peers"].items()}
     instrument.Boundaries(Path(command["trace"]), command["kill_at"], peers).install()
-    with Runtime.open(command["config"], clock=Clock(command["now"]), strict=True) as runtime:
+    with Runtime.open(command["config"], clock=FakeClock(command["now"]), strict=True) as runtime:
         report = asyncio.run(Steps(runtime).run())
     if report.sync is not None and any(stream.state != "done" for stream in report.sync.streams):
         raise RuntimeError([(stream.stream, stream.error, stream.note) for stream in report.sync.streams])

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 KILLED = 137
-PACKAGES = ("wellkept", "wellkept_stripe", "wellkept_smtp", "wellkept_health", "wellkept_playbooks")
+PACKAGES = (
+    "wellkept", "wellkept_stripe", "wellkept_zendesk", "wellkept_mixpanel", "wellkept_hubspot", "wellkept_smtp",
+    "wellkept_health", "wellkept_playbooks",
+)  # fmt: skip
 AUDITED = {"open", "os.rename", "os.remove", "os.mkdir", "subprocess.Popen", "os.system", "shutil.rmtree", "os.truncate"}
 
 
@@ -52,21 +55,24 @@ class Boundaries:
         sys.addaudithook(self._audit)
 
     def _watch_store(self) -> None:
-        boundaries = self
-
-        class Connection(sqlite3.Connection):
-            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
-                if sql != "COMMIT":
-                    return super().execute(sql, *args)
-                boundaries.passed("store: before a commit")
-                return super().execute(sql, *args)
-
         connect = sqlite3.connect
 
-        def probed(*args: Any, **kwargs: Any) -> sqlite3.Connection:
-            return connect(*args, **{"factory": Connection, **kwargs})
+        def probed(*args: Any, **options: Any) -> sqlite3.Connection:
+            return connect(*args, **{**options, "factory": self._probed(options.get("factory", sqlite3.Connection))})
 
         sqlite3.connect = probed  # type: ignore[assignment]
+
+    def _probed(self, factory: type[sqlite3.Connection]) -> type[sqlite3.Connection]:
+        """Return a class of connections that tell before they commit."""
+        boundaries = self
+
+        class Connection(factory):  # type: ignore[misc,valid-type]
+            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                if sql == "COMMIT":
+                    boundaries.passed("store: before a commit")
+                return super().execute(sql, *args)
+
+        return Connection
 
     def _watch_network(self) -> None:
         transport = asyncio.selector_events._SelectorSocketTransport
@@ -74,7 +80,7 @@ class Boundaries:
 
         def probed_write(self_: Any, data: bytes) -> None:
             peer = boundaries._peer(self_)
-            if peer == "stripe":
+            if peer != "mail":
                 boundaries._only_reads[id(self_)] = bytes(data[:4]) == b"GET "
             boundaries.passed(f"{peer}: before {'asking' if boundaries._only_reads.get(id(self_)) else 'sending'}")
             write(self_, data)
