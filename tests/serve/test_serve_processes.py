@@ -48,6 +48,20 @@ def test_a_webhook_is_read_soon(home: Home) -> None:
     assert server.end(signal.SIGINT) == 0
 
 
+def test_a_webhook_that_was_answered_outlives_a_kill(home: Home) -> None:
+    home.mode("gated")
+    first = home.serve()
+    wait_for(lambda: "probe waits" in home.log(first.pid), "a run that keeps hints waiting")
+    body = b'{"id": "e1", "object": "x1"}'
+    answer = httpx.post(f"{first.url}/webhooks/probe", content=body, headers={"x-signature": sign(body)}, trust_env=False)
+    first.end(signal.SIGKILL)
+    assert answer.status_code == 200
+    home.mode("plain")
+    second = home.serve()
+    wait_for(lambda: names(home).get("x1") == "fetched", "the hint is read")
+    assert second.end() == 0
+
+
 def test_what_was_missed_while_down_is_caught_up_once(home: Home) -> None:
     home.configure('schedule = "every 1 hour"')
     assert home.serve().end() == 0
@@ -70,7 +84,7 @@ def test_what_was_missed_while_down_is_caught_up_once(home: Home) -> None:
 
 def test_a_paused_server_that_wakes_up_commits_nothing(home: Home) -> None:
     """Two servers on one store: the first is stopped within a run, the second takes over, the first wakes up."""
-    home.configure(lease=1)
+    home.configure(lease=2)
     home.mode("gated")
     first = home.serve()
     wait_for(lambda: "probe waits" in home.log(first.pid), "the first server's run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -12,10 +13,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from tests.serve.conftest import Home
 from tests.serve.probe import sign
 
@@ -171,6 +177,25 @@ async def test_a_run_is_a_trace(home: Home, clock: FakeClock) -> None:
     assert sent.status.status_code is StatusCode.ERROR
     assert sent.end_time - sent.start_time == 2_000_000  # type: ignore[operator]
     assert root.resource.attributes["service.name"] == "wellkept"
+
+
+async def test_traces_reach_a_collector(home: Home, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[ExportTraceServiceRequest] = []
+
+    async def collect(request: Request) -> Response:
+        received.append(ExportTraceServiceRequest.FromString(await request.body()))
+        return Response(b"", media_type="application/x-protobuf")
+
+    collector = Starlette(routes=[Route("/v1/traces", collect, methods=["POST"])])
+    with Server(collector) as server, home.open(clock) as runtime:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
+        tracing = Tracing.to_collector(runtime.store)
+        runtime.observers.append(tracing.observe)
+        await Steps(runtime).run()
+        await asyncio.to_thread(tracing.close)
+    found = [span.name for part in received for of in part.resource_spans for scope in of.scope_spans for span in scope.spans]
+    assert sorted(found) == ["run run", "stream probe.accounts"]
 
 
 def test_no_traces_cost_nothing() -> None:

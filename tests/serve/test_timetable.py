@@ -49,6 +49,7 @@ def test_many_missed_times_are_one() -> None:
     fired = {"one": Fired(START, settled=True, tries=0)}
     (due,) = table().due(fired, START + 1000 * HOUR)
     assert due.since == at("2026-11-21T13:00:00Z")  # late since the first of them
+    assert due.late(START + 1000 * HOUR) == "one (59970 minutes late)"
     caught_up = {"one": Fired(START + 1000 * HOUR, settled=True, tries=0)}
     assert table().due(caught_up, START + 1000 * HOUR + 60_000) == []
 

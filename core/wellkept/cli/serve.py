@@ -39,7 +39,12 @@ def serve(app: App, host: str | None, port: int | None) -> Exit:
 
         async def main() -> tuple[bool, int]:
             server = Server(runtime, again, settings=settings)
-            ending = await server.run(lambda url: app.out.line(f"Serving on {url}"))
+
+            def started(url: str) -> None:
+                app.tell(runtime.problems)
+                app.out.line(f"Serving on {url}")
+
+            ending = await server.run(started)
             return ending.parked, ending.left_behind
 
         parked, left_behind = asyncio.run(main())

@@ -116,6 +116,9 @@ class Conductor:
             self._runtime = await asyncio.to_thread(self._open_runtime)
         runtime, deadline = self._runtime, self._settings.deadline_minutes * 60
         self._run = None
+        if task.due:
+            now = self._store.clock.now()
+            _log.info("due: %s", ", ".join(item.late(now) for item in task.due))
         terms = Terms(lease=self._settings.lease_seconds, deadline=deadline, also=self._also(task), began=self._began)
         labour = self._labour = Labour(f"run: {task.kind}", lambda: _work(Steps(runtime, terms=terms), task))
         try:

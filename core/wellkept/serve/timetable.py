@@ -47,6 +47,13 @@ class Due:
     since: int
     why: str
 
+    def late(self, now: int) -> str:
+        """Say in words who is due and, if it waited for long, for how long."""
+        minutes = (now - self.since) // 60_000
+        if self.why != "time":
+            return f"{self.instance} ({self.why})"
+        return f"{self.instance} ({minutes} minutes late)" if minutes else self.instance
+
 
 class Timetable:
     """Says who is due.
