@@ -77,7 +77,6 @@ class CreateTask(OnceAction[TaskCreate]):
             "hs_task_subject": task.title,
             "hs_task_body": escape(task.body, quote=False).replace("\n", "<br>"),
             "hs_task_status": "NOT_STARTED",
-            "hs_task_type": "TODO",
             "hs_timestamp": str(task.due_at if task.due_at is not None else self._ctx.clock.now()),
             KEY: delivery.idempotency_key,
         }

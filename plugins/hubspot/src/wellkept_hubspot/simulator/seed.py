@@ -163,7 +163,6 @@ def _history(state: State, sighting: Sighting, company: Thing, people: dict[str,
         values = {
             "hs_task_subject": f"Check in with {sighting.name}",
             "hs_task_status": "COMPLETED" if done else "NOT_STARTED",
-            "hs_task_type": "TODO",
             "hs_timestamp": iso(at + 3 * DAY),
             "hubspot_owner_id": company.properties["hubspot_owner_id"],
             **({"hs_task_completion_date": iso(at + DAY)} if done else {}),
