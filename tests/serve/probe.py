@@ -15,16 +15,27 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from wellkept import (
+    Action,
     Batch,
     CheckResult,
     Context,
+    Decider,
+    Delivery,
+    Effect,
+    Facts,
+    Frame,
     Hint,
+    OnceAction,
+    Outcome,
     PluginInfo,
+    Policy,
     ReadRequest,
     Received,
     Route,
     Source,
     Stream,
+    TaskCreate,
+    Verdict,
     WebhookRequest,
     WebhookSource,
     hookimpl,
@@ -40,6 +51,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     folder: Path
+    nag: bool = False
 
 
 def sign(body: bytes) -> str:
@@ -65,14 +77,14 @@ class ProbeSource(WebhookSource):
 
     async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
         at = (request.cursor or {"at": 0})["at"]
-        mode = (self._folder / "mode").read_text()
-        self._log(f"read {at} {mode}")
-        if mode == "hang":
+        how = mode(self._folder)
+        self._log(f"read {at} {how}")
+        if how == "hang":
             await asyncio.Event().wait()
-        if mode == "block":
+        if how == "block":
             time.sleep(3600)  # noqa: ASYNC251 - that is the point
         yield self._batch(at)
-        if mode == "gated":
+        if how == "gated":
             gate = self._folder / f"gate-{os.getpid()}"
             self._log("waits")
             while not gate.exists():  # noqa: ASYNC110 - the event is a file of the test
@@ -94,8 +106,56 @@ class ProbeSource(WebhookSource):
         return Received(hints=[Hint(id=event["id"], stream="accounts", object_id=event["object"], at=request.received_at)])
 
     def _log(self, text: str) -> None:
-        with (self._folder / "log").open("a") as file:
-            file.write(f"{os.getpid()} {self._name} {text}\n")
+        note(self._folder, f"{self._name} {text}")
+
+
+class Nag(Policy):
+    """Wants a task for every account. Where the mode is ``doubting`` it waits for ``gate-PID`` just before one is claimed."""
+
+    name = "nag"
+    version = "1"
+    uses: frozenset[str] = frozenset()
+
+    def __init__(self, ctx: Context[Config]) -> None:
+        self._folder = ctx.config.folder
+
+    def decide(self, frame: Frame) -> Sequence[Effect]:
+        return [
+            Effect(key=f"task/{account}", payload=TaskCreate(title="Call"), account=account, reason="it is there")
+            for account in frame.accounts
+        ]
+
+    def recheck(self, effect: Effect, facts: Facts) -> Verdict:
+        note(self._folder, "doubts")
+        while mode(self._folder) == "doubting" and not (self._folder / f"gate-{os.getpid()}").exists():
+            time.sleep(0.01)
+        return Verdict.proceed()
+
+
+class Tasks(OnceAction[TaskCreate]):
+    """Writes tasks into the log."""
+
+    payload = TaskCreate
+
+    def __init__(self, ctx: Context[Config]) -> None:
+        self._folder = ctx.config.folder
+
+    async def deliver(self, deliveries: Sequence[Delivery[TaskCreate]]) -> Sequence[Outcome]:
+        for delivery in deliveries:
+            note(self._folder, f"task {delivery.key}")
+        return [Outcome.done(ref="t") for _ in deliveries]
+
+    async def look_up(self, delivery: Delivery[TaskCreate]) -> Outcome | None:
+        return None
+
+
+def mode(folder: Path) -> str:
+    return (folder / "mode").read_text()
+
+
+def note(folder: Path, text: str) -> None:
+    with (folder / "log").open("a") as file:
+        file.write(f"{os.getpid()} {text}\n")
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
@@ -111,6 +171,14 @@ class Plugin:
     @hookimpl
     def sources(self, ctx: Context[Config]) -> list[Source]:
         return [ProbeSource(ctx)]
+
+    @hookimpl
+    def policies(self, ctx: Context[Config]) -> list[Decider]:
+        return [Nag(ctx)] if ctx.config.nag else []
+
+    @hookimpl
+    def actions(self, ctx: Context[Config]) -> list[Action]:
+        return [Tasks(ctx)]
 
     @hookimpl
     def routes(self, ctx: Context[Config]) -> list[Route]:

@@ -108,6 +108,33 @@ def test_a_paused_server_that_wakes_up_commits_nothing(home: Home) -> None:
     assert second.end() == 0
 
 
+def test_a_paused_server_that_wakes_up_claims_nothing(home: Home) -> None:
+    """The same just before an effect is claimed: who was replaced sends nothing, and what is sent is sent once."""
+    home.configure('nag = true\nlive = true\n[messages]\nteam = ["team@example.com"]', lease=2)
+    primer = home.serve()
+    wait_for(lambda: home.runs() == [("run", "done")], "the run that takes note")
+    assert primer.end() == 0
+    home.execute("UPDATE schedules SET last_fired = 0")
+    home.mode("doubting")
+    first = home.serve()
+    wait_for(lambda: "doubts" in home.log(first.pid), "an effect about to be claimed")
+    second = home.serve()
+    first.send(signal.SIGSTOP)
+    wait_for(lambda: "doubts" in home.log(second.pid), "the second takes over, and is about to claim it")
+
+    (home.folder / f"gate-{first.pid}").touch()
+    first.send(signal.SIGCONT)
+    wait_for(lambda: first.role == "standby", "the first finds out")
+    assert [line for line in home.log() if line.startswith("task")] == []
+    (home.folder / f"gate-{second.pid}").touch()
+    wait_for(lambda: home.runs()[-1] == ("run", "done"), "the second goes on")
+    sent = [line for line in home.log() if line.startswith("task")]
+    assert len(sent) == len(set(sent)) == 2
+    assert home.log(first.pid)[-1] == "doubts"
+    assert first.end() == 0
+    assert second.end() == 0
+
+
 def test_after_a_kill_the_next_server_begins_again_at_once(home: Home) -> None:
     """Its lease of a minute need not end: the process is gone for certain."""
     home.mode("gated")
