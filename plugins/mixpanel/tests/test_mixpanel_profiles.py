@@ -111,6 +111,9 @@ async def test_single_profiles(simulate: Start, connector: Start) -> None:
     found = await link.source.fetch(link.stream("users"), [user, "nobody"])
     assert [record.id for record in found.records] == [user]
     assert [(gone.record, gone.id) for gone in found.deletions] == [(Person, "nobody")]
+    simulator.page_size = 5
+    every = await link.source.fetch(link.stream("users"), sorted(simulator.project.users))
+    assert ({record.id for record in every.records}, every.deletions) == (set(simulator.project.users), [])
 
 
 async def test_what_a_read_costs(simulate: Start, connector: Start) -> None:

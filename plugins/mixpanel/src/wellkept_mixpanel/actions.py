@@ -157,8 +157,7 @@ class PushProperties(StateAction):
 
     async def read(self, targets: Sequence[Target], fields: Sequence[str]) -> Sequence[Mapping[str, Json] | None]:
         """Return the present values; None for a profile that is not there."""
-        ids = msgspec.json.encode([target.id for target in targets]).decode()
-        page = await self._api.profiles(distinct_ids=ids, **self.query())
+        page = await self._api.by_id([target.id for target in targets], **self.query())
         found = {text_of(profile.distinct_id): profile.properties for profile in page.rows}
         return [
             None if (present := found.get(target.id)) is None else {name: present.get(name) for name in fields}

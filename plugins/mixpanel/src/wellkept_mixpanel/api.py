@@ -11,7 +11,7 @@ ingestion  ``score.push``                               no figure is published
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,6 +118,17 @@ class Api:
             raise FatalError(f"POST {ENGAGE}: the answer has no `session_id`, so the next page cannot be asked for")
         rows = [row for row, _ in found.rows]
         return Page(rows, found.rejects, str(session or ""), total if isinstance(total, int) else count, last)
+
+    async def by_id(self, ids: Sequence[str], **form: Any) -> Page:
+        """Read the profiles with these ids, as one page of all that there are."""
+        wanted = msgspec.json.encode(list(ids)).decode()
+        found = page = await self.profiles(distinct_ids=wanted, **form)
+        number = 0
+        while not page.last:
+            number += 1
+            page = await self.profiles(page=number, session=page.session, distinct_ids=wanted, **form)
+            found = page._replace(rows=[*found.rows, *page.rows], rejects=[*found.rejects, *page.rejects])
+        return found
 
 
 def refusal(response: Response) -> Exception | None:

@@ -118,7 +118,7 @@ class ProfileReader(ABC):
     async def fetch(self, ids: Sequence[str]) -> Batch:
         """Read single profiles again; one that is gone is a deletion."""
         version = self._clock.now()
-        page = await self._api.profiles(distinct_ids=msgspec.json.encode(list(ids)).decode(), **self.form)
+        page = await self._api.by_id(ids, **self.form)
         records, rejects = self._mapped(page, version)
         present = {record.id for record in records if type(record) is self.record} | {reject.id for reject in rejects}
         gone = [Deletion(record=self.record, id=id_, version=version) for id_ in ids if id_ not in present]
