@@ -59,14 +59,19 @@ class HubSpotSimulation:
         return happenings
 
     def _companies(self) -> list[tuple[str, str]]:
-        """Return companies of customers on this stage who are otherwise well, each with a contact."""
+        """Return companies of customers on this stage who are otherwise well, each with a contact who is nobody else's."""
         stage = {company.key for company in self._setting.stage("crm") if company.fate in FATES}
-        ends = self._simulator.state.links["companies", "contacts"]
-        return [
-            (id_, min(ends[id_]))
-            for id_, sighting in self._simulator.sightings.items()
-            if sighting.main and sighting.company.key in stage and ends.get(id_)
-        ]
+        links = self._simulator.state.links
+        found = []
+        for id_, sighting in self._simulator.sightings.items():
+            if sighting.main and sighting.company.key in stage:
+                own = [
+                    contact
+                    for contact in links["companies", "contacts"].get(id_, {})
+                    if len(links["contacts", "companies"][contact]) == 1
+                ]
+                found += [(id_, min(own))] if own else []
+        return found
 
     def received(self) -> Sequence[Receipt]:
         """Return the properties that were set on companies, and the tasks that were made."""
@@ -78,7 +83,7 @@ class HubSpotSimulation:
                 if effect.kind == "tasks.creation" and f"{OURS}_key" in effect.values:
                     companies = self._simulator.state.links["tasks", "companies"].get(effect.id, {})
                     text = f"task: {effect.values.get('hs_task_subject', '')}"
-                    receipts += [Receipt(subject=company, text=text, capability="task.create") for company in companies]
+                    receipts.append(Receipt(subject=min(companies, default="no company"), text=text, capability="task.create"))
                 values = {name: value for name, value in sorted(effect.values.items()) if name.startswith(OURS)}
                 if effect.kind == "companies.propertyChange" and values:
                     text = ", ".join(f"{name}={value}" for name, value in values.items())
