@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
-from wellkept import Effect, Fact, Facts, Frame, Machine, MessageSend, ScorePush, Step, TaskCreate, Verdict
+from wellkept import Effect, Fact, Facts, Frame, Machine, MessageSend, ScorePush, Step, Target, TaskCreate, Verdict
 from wellkept.records import Invoice, PaymentAttempt
 from wellkept.source import Deletion
 
@@ -274,6 +274,7 @@ def test_a_machine_over_accounts_hears_of_the_records_that_it_reads(world: Any, 
     world.decide(healths(frame, a=90), machine)
     assert [(fact.subject, fact.cause) for fact in machine.facts] == [("a", "record"), ("a", "frame")]
     assert [record.id for record in machine.facts[0].related["invoice"]] == ["in_1"]
+    assert machine.facts[0].targets["invoice"] == [Target(instance="crm", type="invoice", id="in_1")]
 
 
 def test_facts_of_a_subject_that_failed_wait_in_their_order(world: Any, frame: MakeFrame) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from wellkept import Outcome, Target
+from wellkept import Outcome, StateDelivery, Target
 from wellkept.errors import NotSentError, RetryableError
 from wellkept.pipeline.undo import undo
 from wellkept.store import outbox, pushed
@@ -273,6 +274,25 @@ async def test_undo_restores_what_stood_there(world: Any) -> None:
     assert report.left == []
     await world.deliver()
     assert world.vendor.values["cus_1"] == {"score": "old", "band": None}
+
+
+async def test_an_action_can_tell_an_undo_from_a_push(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that only ever raises or adds must know when it may take back."""
+    seen: list[tuple[Any, bool]] = []
+    push = next(action for actions in world.actions.values() for action in actions if action.payload.capability == "score.push")
+    original = type(push).deliver
+
+    async def watched(self: Any, deliveries: Sequence[StateDelivery]) -> Any:
+        seen.extend((dict(delivery.fields), delivery.restores) for delivery in deliveries)
+        return await original(self, deliveries)
+
+    monkeypatch.setattr(type(push), "deliver", watched)
+    world.vendor.values["cus_1"] = {"score": "old"}
+    world.push(score=1, run="r1")
+    await world.deliver()
+    await put_back(world, run="r1")
+    await world.deliver()
+    assert seen == [({"score": 1}, False), ({"score": "old"}, True)]
 
 
 async def test_undo_leaves_alone_what_somebody_changed(world: Any) -> None:

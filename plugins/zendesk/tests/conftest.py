@@ -207,6 +207,7 @@ class Connector:
         self.cursors: dict[str, Any] = {}
         self.rows: dict[tuple[type[Record], str], Record] = {}
         self.gone: dict[tuple[type[Record], str], Deletion] = {}
+        self.places: dict[tuple[type[Record], str], tuple[int, int]] = {}
         self.rejects: list[Reject] = []
         self.expired = 0
         self.batches: list[Batch] = []
@@ -241,20 +242,28 @@ class Connector:
             await reading.aclose()  # type: ignore[attr-defined]
         return count
 
-    def apply(self, batch: Batch) -> None:
+    def apply(self, batch: Batch, *, observed: int | None = None) -> None:
+        """Store a batch as core does: the newer version wins, and of two equal ones what was observed later.
+
+        Args:
+            batch: What was read.
+            observed: When it was asked for; now when left out.
+        """
+        now = self.clock.now() if observed is None else observed
         self.batches.append(batch)
         self.rejects += batch.rejects
-        for record in batch.records:
-            key = (type(record), record.id)
-            known, tombstone = self.rows.get(key), self.gone.get(key)
-            if (known is None or record.version >= known.version) and (tombstone is None or record.version > tombstone.version):
-                self.rows[key] = record
-        for deletion in batch.deletions:
-            key = (deletion.record, deletion.id)
-            known = self.rows.get(key)
-            if known is None or deletion.version >= known.version:
-                self.rows.pop(key, None)
-                self.gone[key] = deletion
+        for item in (*batch.records, *batch.deletions):
+            key = (item.record, item.id) if isinstance(item, Deletion) else (type(item), item.id)
+            place = (item.version, now)
+            if key in self.places and (place < self.places[key] or (key in self.gone and item.version <= self.places[key][0])):
+                continue
+            self.places[key] = place
+            self.rows.pop(key, None)
+            self.gone.pop(key, None)
+            if isinstance(item, Deletion):
+                self.gone[key] = item
+            else:
+                self.rows[key] = item
 
     def all(self, type_: type[Any]) -> dict[str, Any]:
         return {id_: record for (kind, id_), record in self.rows.items() if kind is type_}
