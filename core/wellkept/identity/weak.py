@@ -26,7 +26,7 @@ account's own at both, or of a person who has not proven it. ``people``: several
 RULES: tuple[Rule, ...] = ("tax_id", "email", "phone", "domain", "email_unverified", "people")
 """In the order in which they are tried."""
 
-KIND: Mapping[Rule, str] = {"email_unverified": "email", "people": "email"}
+KIND: Mapping[str, str] = {"email_unverified": "email", "people": "email"}
 """Which keys a rule looks at, where it is called otherwise."""
 
 COMMON_PEOPLE = 2

@@ -11,6 +11,7 @@ from typing import Any
 
 from wellkept.identity.keys import account_keys, person_keys
 from wellkept.identity.rules import Rules
+from wellkept.identity.weak import KIND
 from wellkept.pipeline.components import SHARED_LIMIT, merged_digest
 from wellkept.records import Account, Person
 from wellkept.store import evidence
@@ -49,7 +50,8 @@ class Hubs:
 
     def review(self, tx: Tx, keys: Iterable[KeyId], now: int) -> set[Node]:
         """Find out whether some keys are hubs now; return the records to be solved again, as one has become or ended."""
-        wanted = {key for key in keys if key[0] in JOINING}
+        joining = {key for key in keys if key[0] in JOINING}
+        wanted = evidence.crowded(tx, joining, min(self._limit, SHARED_LIMIT)) | (joining & self._known)
         counts = evidence.counts(tx, wanted)
         turned: set[KeyId] = set()
         open_: list[Conflict] = []
@@ -65,6 +67,7 @@ class Hubs:
                 self._known.discard(key)
         if open_ or turned:
             settle_conflicts(tx, [_subject(key) for key in turned], open_, now)
+            close_contests(tx, turned, now)
         return evidence.holders(tx, turned)
 
     def review_all(self, tx: Tx, now: int) -> set[Node]:
@@ -132,8 +135,13 @@ class Indexer:
         evidence.enqueue(self._tx, "account", former | named)
         evidence.enqueue(self._tx, "person", strays)
 
-    def _changed(self, keys: set[KeyId], nodes: Sequence[Node]) -> None:
+    def _changed(self, changed: tuple[set[KeyId], set[KeyId]], nodes: Sequence[Node]) -> None:
+        """Have solved again what keys that came or went may join or part; no path leads to what has lost its common key."""
+        keys = changed[0] | changed[1]
         again = self._hubs.review(self._tx, keys, self._now)
+        gone = {key for key in changed[1] if key[0] in JOINING and key not in self._hubs}
+        close_contests(self._tx, gone, self._now)
+        again |= evidence.holders(self._tx, gone)
         finding = {key for key in keys if key[0] in FINDING}
         evidence.enqueue(self._tx, "account", [*nodes, *again])
         evidence.enqueue(self._tx, "person", evidence.strays(self._tx, finding))
@@ -211,6 +219,19 @@ def merged_with(node: Node, record: Account) -> tuple[Node, ...]:
     """Return the records that the vendor has merged with one, in either direction."""
     others = {other for other in (record.merged_into, *record.merged_ids) if other and other != node.id}
     return tuple(Node(node.instance, other) for other in sorted(others))
+
+
+def close_contests(tx: Tx, keys: set[KeyId], now: int) -> None:
+    """Close what was contested about some keys; solving opens it again where it still is."""
+    if not keys:
+        return
+    open_ = tx.all("SELECT kind, subject FROM conflicts WHERE closed_at IS NULL AND kind IN ('contested', 'crowded')")
+    closing = []
+    for kind, subject in open_:
+        rule, _, digest = subject.partition(":")
+        if (KIND.get(rule, rule), digest) in keys:
+            closing.append((kind, subject))
+    settle_conflicts(tx, closing, [], now)
 
 
 def _key(conflict: Conflict) -> KeyId | None:

@@ -182,7 +182,7 @@ class Solving:
         self._write_links(component, solution.groups)
         self._retire(component, homes)
         self._dirty |= {homes[node] for node in seeds if node in homes}
-        self._settle(solution)
+        self._settle(component, solution)
 
     def _write_accounts(self, groups: Sequence[Group]) -> None:
         self._tx.many(
@@ -258,11 +258,20 @@ class Solving:
             self._dirty.add(account)
         self._tx.many("UPDATE accounts SET state = ?, merged_into = ?, updated_at = ? WHERE id = ? AND state <> 'erased'", rows)
 
-    def _settle(self, solution: Solution) -> None:
+    def _settle(self, component: _Component, solution: Solution) -> None:
         """Open what is in conflict, and close what is not any more."""
         open_ = set(self._tx.all("SELECT kind, subject FROM conflicts WHERE closed_at IS NULL"))
-        settle_conflicts(self._tx, sorted(open_.intersection(solution.subjects)), solution.conflicts, self._now)
+        looked_at = open_.intersection(solution.subjects)
+        for kind, subject in open_:
+            if kind in {"external_id", "manual"} and not component.seen.isdisjoint(_pair(subject)):
+                looked_at.add((kind, subject))
+        settle_conflicts(self._tx, sorted(looked_at), solution.conflicts, self._now)
         self._report.conflicts += len(solution.conflicts)
+
+
+def _pair(subject: str) -> set[Node]:
+    """Return the two records that a conflict is about."""
+    return {Node(*pair) for pair in msgspec.json.decode(subject)}
 
 
 def _state(group: Group) -> str:

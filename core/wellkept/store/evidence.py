@@ -75,7 +75,9 @@ def enqueue_everything(tx: Tx, accounts: str, persons: str | None) -> None:
 # --- keys --------------------------------------------------------------------------------------------------------------------
 
 
-def replace(tx: Tx, type_: str, keys: Mapping[Node, Mapping[StoredKey, str]]) -> set[tuple[str, str]]:
+def replace(
+    tx: Tx, type_: str, keys: Mapping[Node, Mapping[StoredKey, str]]
+) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """Store the keys of some records in the place of those they had.
 
     Args:
@@ -84,7 +86,7 @@ def replace(tx: Tx, type_: str, keys: Mapping[Node, Mapping[StoredKey, str]]) ->
         keys: Of each record its keys, and the account record for which each speaks.
 
     Returns:
-        Kind and digest of every key that came, went, or speaks for another one now.
+        Kind and digest of every key that came, and of every one that went; one that speaks for another record now did both.
     """
     before = {(node, key): holder for node, key, holder in _of(tx, type_, list(keys))}
     after = {(node, key): holder for node, own in keys.items() for key, holder in own.items()}
@@ -98,7 +100,7 @@ def replace(tx: Tx, type_: str, keys: Mapping[Node, Mapping[StoredKey, str]]) ->
         "INSERT INTO identity_keys (type, instance, record_id, kind, digest, role, holder) VALUES (?, ?, ?, ?, ?, ?, ?)",
         sorted((type_, *node, *key, holder) for (node, key), holder in new),
     )
-    return {(key.kind, key.digest) for _, key in gone} | {(key.kind, key.digest) for (_, key), _ in new}
+    return {(key.kind, key.digest) for (_, key), _ in new}, {(key.kind, key.digest) for _, key in gone}
 
 
 def _of(reader: Reader, type_: str, nodes: Sequence[Node]) -> Iterator[tuple[Node, StoredKey, str]]:
@@ -171,6 +173,19 @@ def strays(reader: Reader, keys: Collection[tuple[str, str]]) -> set[Node]:
             [value for key in part for value in key],
         )
         found.update(Node(*row) for row in rows)
+    return found
+
+
+def crowded(reader: Reader, keys: Collection[tuple[str, str]], limit: int) -> set[tuple[str, str]]:
+    """Return those of some keys that more records and people have than a limit; most keys are told apart by this alone."""
+    found: set[tuple[str, str]] = set()
+    for part in parts(sorted(keys)):
+        rows = reader.rows(
+            f"WITH v (kind, digest) AS (VALUES {pairs(part)}) SELECT v.kind, v.digest FROM v WHERE"  # noqa: S608
+            " (SELECT COUNT(*) FROM identity_keys k WHERE k.kind = v.kind AND k.digest = v.digest) > ?",
+            [*(value for key in part for value in key), limit],
+        )
+        found.update((kind, digest) for kind, digest in rows)
     return found
 
 
