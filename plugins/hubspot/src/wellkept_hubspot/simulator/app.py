@@ -76,7 +76,7 @@ class App:
     scopes: frozenset[str]
 
 
-class HubSpotSimulator(Simulator, Scenarios):
+class HubSpotSimulator(Scenarios, Simulator):
     """A HubSpot account that can be talked to.
 
     Args:
