@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from functools import partial
 from pathlib import Path
 
@@ -81,6 +82,26 @@ async def test_a_run_without_heartbeat_is_replaced_and_notices(bench: Bench, clo
         with pytest.raises(LeaseLostError):
             bench.store.write_now(run.check)
     assert bench.value("SELECT owner FROM locks") == "other"  # it gives back nothing that is not its own
+
+
+async def test_long_computing_does_not_stop_the_heart(bench: Bench, clock: FakeClock) -> None:
+    async with running(bench.store, "sync", beat=0.005):
+        clock.advance(LEASE_SECONDS * 0.9)
+        until = time.monotonic() + 10
+        while bench.all("SELECT heartbeat_at FROM runs") != [(clock.now(),)]:  # and the event loop gets no turn
+            assert time.monotonic() < until
+
+
+async def test_a_stuck_event_loop_stops_the_heart(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(runs, "SILENT_SECONDS", 0.02)
+    async with running(bench.store, "sync", beat=0.005) as run:
+        run.doing = "score"
+        until = time.monotonic() + 10
+        while not run.lost:
+            assert time.monotonic() < until
+    assert "it hangs in score" in caplog.text
 
 
 async def test_a_replaced_run_stays_interrupted(bench: Bench, clock: FakeClock) -> None:

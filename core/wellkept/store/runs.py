@@ -11,7 +11,6 @@ import itertools
 import logging
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -411,19 +410,21 @@ def _end_streams(tx: Tx, run_id: str, error: str, now: int) -> None:
 
 def _heart(store: Store, run: Run, seconds: float) -> Heartbeat:
     loop = asyncio.get_running_loop()
-    heard = time.monotonic()
+    unheard = 0  # beats that the event loop has not answered; counted, since a process that was paused must not seem stuck
 
     def hear() -> None:
-        nonlocal heard
-        heard = time.monotonic()
+        nonlocal unheard
+        unheard = 0
 
     def beat() -> bool:
+        nonlocal unheard
+        if unheard * seconds > SILENT_SECONDS:
+            _log.error("run %s: it hangs in %s; its lease is no longer held on", run.id, run.doing)
+            return False
+        unheard += 1
         try:
             loop.call_soon_threadsafe(hear)
         except RuntimeError:  # the loop is closed: the run has just ended
-            return False
-        if time.monotonic() - heard > seconds + SILENT_SECONDS:
-            _log.error("run %s: it hangs in %s; its lease is no longer held on", run.id, run.doing)
             return False
         return store.write_now(lambda tx: heartbeat(tx, run, store.clock.now()))
 
