@@ -167,6 +167,7 @@ async def test_a_refused_token(wired: tuple[Any, Any, Any]) -> None:
     simulator.faults.add(Fault(kind="status", status=401))
     with pytest.raises(CredentialsError) as caught:
         await action.deliver(deliveries(link, "account", {"g-1": {"health": 5}}))
+    assert "refuses the project's token" in str(caught.value)
     assert simulator.token not in str(caught.value)
 
 

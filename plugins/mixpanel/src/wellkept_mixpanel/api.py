@@ -143,14 +143,13 @@ def refusal(response: Response) -> Exception | None:
     if response.status == 400 and not (reading and ("project" in said or "authenticate" in said)):
         return None
     message = f"{response.where}: HTTP {response.status}"
+    if not reading:
+        return NotAllowedError(f"{message}: Mixpanel refuses the project's token", guidance="check token and region")
     if response.status == 403:
-        text = f"{message}: the service account lacks a permission"
         mend = "give it the role Analyst or above in this project: Project settings, Service Accounts"
-    else:
-        text = f"{message}: Mixpanel does not know this service account in this project"
-        mend = "check service_account, secret, project_id and region"
-    kind = CredentialsError if reading else NotAllowedError
-    return kind(text, missing=("Analyst",) if response.status == 403 else (), guidance=mend)
+        return CredentialsError(f"{message}: the service account lacks a permission", missing=("Analyst",), guidance=mend)
+    mend = "check service_account, secret, project_id and region"
+    return CredentialsError(f"{message}: Mixpanel does not know this service account in this project", guidance=mend)
 
 
 def complaint(body: bytes) -> str:
