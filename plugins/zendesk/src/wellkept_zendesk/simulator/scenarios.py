@@ -109,9 +109,9 @@ class Scenarios:
         """Offer a rating (``offered``), or answer the offer (``good``, ``bad``); return the rating's id."""
         with self.lock:
             row = self.state.get("ticket", ticket)
-            found = self.state.all("satisfaction_rating", lambda rating: rating["ticket_id"] == ticket)
-            if found:
-                rating = found[0]
+            known = row["satisfaction_rating"].get("id")
+            if known is not None:
+                rating = self.state.get("satisfaction_rating", known)
                 self.state.touch("satisfaction_rating", rating, {"score": score, "comment": comment})
             else:
                 rating = self.state.add(

@@ -112,6 +112,9 @@ class Writer:
         self._draw = random.Random(f"helpdesk/{seed}")  # noqa: S311 - a simulation
         self._tickets = tickets
         self._users: dict[str, Obj] = {}
+        self._names: set[str] = set()
+        self._external_ids: set[str] = set()
+        self._people: dict[int, list[Obj]] = {}
         self.ids: dict[str, int] = {}
         """Organizations by the reference of their sighting."""
 
@@ -124,7 +127,9 @@ class Writer:
         state.at = now - 2 * HOUR
         for sighting in sightings:
             if sighting.merged_into is not None and sighting.merged_into in self.ids:
-                self._simulator.merge_organizations(self.ids[sighting.ref], self.ids[sighting.merged_into])
+                loser, winner = self.ids[sighting.ref], self.ids[sighting.merged_into]
+                self._simulator.merge_organizations(loser, winner)
+                self._people.setdefault(winner, []).extend(self._people.pop(loser, ()))
         if self._tickets:
             for sighting in sightings:
                 if sighting.merged_into is None:
@@ -132,8 +137,8 @@ class Writer:
         state.at = None
 
     def _sighting(self, sighting: Sighting) -> None:
-        taken = {str(row["name"]).casefold() for row in self._state.all("organization")}
-        name = sighting.name if sighting.name.casefold() not in taken else f"{sighting.name} ({sighting.ref})"
+        name = sighting.name if sighting.name.casefold() not in self._names else f"{sighting.name} ({sighting.ref})"
+        self._names.add(name.casefold())
         row = objects.organization(
             name,
             external_id=self._unused(sighting.external_id),
@@ -146,10 +151,10 @@ class Writer:
 
     def _unused(self, external_id: str | None) -> str | None:
         """Return an external id, unless another organization has it: they are unique, whatever their case."""
-        if external_id is None:
+        if external_id is None or external_id.casefold() in self._external_ids:
             return None
-        taken = {str(row["external_id"]).casefold() for row in self._state.all("organization") if row["external_id"]}
-        return None if external_id.casefold() in taken else external_id
+        self._external_ids.add(external_id.casefold())
+        return external_id
 
     def _person(self, human: Human, organization: int) -> None:
         """Write a person. Addresses are unique: who is seen at two organizations belongs to the first."""
@@ -165,10 +170,11 @@ class Writer:
             verified=human.email is not None,
         )
         self._users[key] = self._state.add("user", row)
+        self._people.setdefault(organization, []).append(self._users[key])
 
     def _history(self, sighting: Sighting, now: int) -> None:
         organization = self.ids[sighting.ref]
-        people = [row for row in self._state.all("user") if row["organization_id"] == organization]
+        people = self._people.get(organization, [])
         habit = HABITS[sighting.company.fate]
         born = sighting.created_at // 1000
         start, end = max(born, now - habit.days * DAY), now - habit.quiet * DAY - 3 * HOUR
