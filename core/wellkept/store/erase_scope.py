@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from wellkept.errors import RejectedError
+from wellkept.identity.keys import believable
 from wellkept.records import Account, Person, Usage
 from wellkept.store import tombstones
 from wellkept.store.catalogue import columns_of, tables_of
@@ -18,6 +21,9 @@ from wellkept.trust import address_form
 
 _OWNERS = {"account_ref": (Account.type,), "person_ref": (Person.type,)}
 _USAGE_OWNERS = {**_OWNERS, "subject": (Account.type, Person.type)}
+
+SAME_USER = 20
+"""Person records with one id of ours up to which they are one human; a constant in all of them is nobody's id."""
 
 NAMED = "e.type = l.type AND e.instance = l.instance AND e.id = l.record_id"
 """How a link ``l`` meets an erased record ``e``."""
@@ -36,6 +42,7 @@ class Scope:
         lessened: Accounts that lose a part but stay.
         addresses: The addresses to be forgotten: those that nobody else carries.
         texts: What is to be turned away from now on; see `tombstones`.
+        users: Ids of ours of erased persons.
     """
 
     def __init__(self, tx: Tx) -> None:
@@ -50,6 +57,7 @@ class Scope:
         self.lessened: list[str] = []
         self.addresses: set[str] = set()
         self.texts: set[str] = set()
+        self.users: set[str] = set()
 
     def find(self, who: str) -> None:
         """Find everything about an account (by its id, or an old one) or an e-mail address.
@@ -117,10 +125,36 @@ class Scope:
             gone = f"EXISTS (SELECT 1 FROM {table} c WHERE c.instance = t.instance AND c.id = t.id AND c.deleted = 1)"  # noqa: S608
             for _, past in self.past(type_):
                 self._take(type_, self._carrying(past, address, gone))
+        self._take_same_users()
+
+    def _take_same_users(self) -> None:
+        """Take the person records that have the same id of ours as one that is taken, such as a profile without an address."""
+        for type_, table in self.current(Person.type):
+            if "external_id" not in columns_of(self._tx, table):
+                continue
+            rows = self._tx.all(
+                f"SELECT o.external_id, o.instance, o.id FROM {table} o WHERE o.external_id IN (SELECT t.external_id"  # noqa: S608
+                f" FROM {table} t JOIN erased_records e ON e.type = ? AND e.instance = t.instance AND e.id = t.id)",
+                (type_,),
+            )
+            by_user: dict[str, list[tuple[str, str]]] = {}
+            for user, instance, id_ in rows:
+                by_user.setdefault(user, []).append((instance, id_))
+            for user, keys in by_user.items():
+                if believable(user) is not None and len(keys) <= SAME_USER:
+                    self.users.add(user)
+                    self._take(type_, keys)
 
     def _carrying(self, table: str, address: str, condition: str) -> list[tuple[str, str]]:
-        rows = self._tx.rows(f"SELECT t.instance, t.id, t.email FROM {table} t WHERE t.email IS NOT NULL AND {condition}")  # noqa: S608
-        return [(instance, id_) for instance, id_, email in rows if address_form(email) == address_form(address)]
+        more = "t.other_emails" if "other_emails" in columns_of(self._tx, table) else "NULL"
+        rows = self._tx.rows(
+            f"SELECT t.instance, t.id, t.email, {more} FROM {table} t"  # noqa: S608 - from the catalogue
+            f" WHERE (t.email IS NOT NULL OR {more} LIKE '%@%') AND {condition}"
+        )
+        wanted = address_form(address)
+        return [
+            (instance, id_) for instance, id_, email, others in rows if wanted in map(address_form, _addresses(email, others))
+        ]
 
     def _take_whole_accounts(self) -> None:
         """Take the accounts of which no account record is left; note those that only lose one."""
@@ -193,6 +227,9 @@ class Scope:
         rows = self._tx.rows("SELECT type, instance, id FROM erased_records WHERE type <> ?", (Usage.type,))
         self.texts = {tombstones.of_record(*key) for key in rows}
         mine, others = self._values("email", Account.type, Person.type)
+        more, more_of_others = self._values("other_emails", Person.type)
+        mine |= {email for texts in more for email in _addresses(None, texts)}
+        others |= {email for texts in more_of_others for email in _addresses(None, texts)}
         forms = {address_form(email) for email in others}
         self.addresses = {email for email in mine if address_form(email) not in forms}
         if address is not None:
@@ -201,12 +238,15 @@ class Scope:
         self.texts |= {tombstones.of_address(email) for email in self.addresses}
         mine, others = self._values("external_id", Account.type)
         self.texts |= {tombstones.of_external_id(external_id) for external_id in mine - others}
+        self.texts |= {tombstones.of_user(user) for user in self.users}
 
     def _values(self, column: str, *types: str) -> tuple[set[str], set[str]]:
         """Return a column's values: those that erased records have or had, and those that others have."""
         mine: set[str] = set()
         others: set[str] = set()
         for type_, table in [*self.current(*types), *self.past(*types)]:
+            if column not in columns_of(self._tx, table):
+                continue
             rows = self._tx.rows(
                 f"SELECT DISTINCT t.{column}, e.id IS NOT NULL FROM {table} t LEFT JOIN erased_records e"  # noqa: S608 - catalogue
                 f" ON e.type = ? AND e.instance = t.instance AND e.id = t.id WHERE t.{column} IS NOT NULL",
@@ -218,3 +258,9 @@ class Scope:
                 elif table.startswith("r_"):
                     others.add(value)
         return mine, others
+
+
+def _addresses(email: str | None, others: str | None) -> list[str]:
+    """Return a row's address and its further ones, which are stored as JSON."""
+    found: list[str] = msgspec.json.decode(others) if others else []
+    return found if email is None else [email, *found]

@@ -36,6 +36,11 @@ def of_external_id(external_id: str) -> str:
     return f"erased/external/{external_id}"
 
 
+def of_user(external_id: str) -> str:
+    """Return what is hashed for an id of ours of a person."""
+    return f"erased/user/{external_id}"
+
+
 def add(tx: Tx, texts: Iterable[str], keyed_hash: KeyedHash, at: int) -> int:
     """Remember what was erased and return how many things that were."""
     rows = [(keyed_hash(text), at) for text in sorted(set(texts))]
@@ -57,8 +62,8 @@ class Gate:
     def admit(self, reader: Reader, instance: str, records: Sequence[R]) -> Sequence[R]:
         """Return the records that were not erased.
 
-        A record is turned away when its id, e-mail address or external id was erased, or the account or person that it
-        belongs to. One that is only *looked after* by somebody erased is let in without that name.
+        A record is turned away when its id, one of its e-mail addresses or its external id was erased, or the account or person
+        that it belongs to. One that is only *looked after* by somebody erased is let in without that name.
 
         Raises:
             StoreError: Something was erased, and there is no key to tell what.
@@ -105,8 +110,11 @@ def _texts(instance: str, record: Record) -> set[str]:
     texts = {of_record(record.type, instance, record.id)}
     if email := getattr(record, "email", None):
         texts.add(of_address(email))
-    if external_id := getattr(record, "external_id", None):
-        texts.add(of_external_id(external_id))
+    texts |= {of_address(email) for email in getattr(record, "other_emails", ())}
+    ours: tuple[tuple[str, Callable[[str], str]], ...] = (("external_id", of_external_id),)
+    if record.type == "person":
+        ours = (("external_id", of_user), ("account_external_id", of_external_id))
+    texts |= {form(value) for name, form in ours if (value := getattr(record, name, None))}
     if account := getattr(record, "account_ref", None):
         texts.add(of_record("account", instance, account))
     if person := getattr(record, "person_ref", None):
