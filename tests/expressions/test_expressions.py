@@ -51,6 +51,8 @@ def value(text: str, **row: Any) -> Any:
         ("-a == 5", {"a": -5}, True),
         ("a == -5", {"a": -5}, True),
         ("abs(a) > 3 and min(a, b) == -4 and max(a, b, 1) == 2", {"a": -4, "b": 2}, True),
+        ("sqrt(a) == 1.5 and sqrt(b) == 0", {"a": 2.25, "b": 0}, True),
+        ("sqrt(a) > 0", {"a": -1}, None),
         ("lower(plan) == 'gold É'", {"plan": "GOLD É"}, True),
         ("startswith(plan, 'go') and contains(plan, 'ld')", {"plan": "gold"}, True),
         ("contains(plan, 'x')", {"plan": "gold"}, False),
@@ -140,6 +142,8 @@ def test_money_is_compared_in_minor_units_of_one_currency() -> None:
         ("contains(plan, plan)", 15, ["quoted text"]),
         ("contains(plan, '')", 15, ["quoted text"]),
         ("abs(plan) > 1", 4, ["'plan' (text)"]),
+        ("sqrt(plan) > 1", 5, ["'plan' (text)"]),
+        ("sqrt(mrr_usd) > 1", 5, ["'sqrt()' does not work with"]),
         ("lower(health) == 'x'", 6, ["is not a text"]),
         ("days(health) > 1", 5, ["plain number"]),
         ("startswith(plan)", 0, ["another number of values"]),
@@ -293,6 +297,7 @@ def _numbers(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"),
         inner.map(lambda a: f"abs({a})"),
+        inner.map(lambda a: f"sqrt({a})"),
         inner.map(lambda a: f"(-{a})"),
         st.tuples(st.sampled_from(["min", "max"]), inner, inner, inner).map(lambda p: f"{p[0]}({p[1]}, {p[2]}, {p[3]})"),
     )

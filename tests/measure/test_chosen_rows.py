@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from wellkept.errors import ConfigError
 from wellkept.frame import Formula, Measure
+from wellkept.pipeline.cells import Cells
+from wellkept.pipeline.compile import Compiler
 from wellkept.pipeline.lulls import span
+from wellkept.pipeline.parts import Feed
 from wellkept.records import Subscription, SurveyResponse, Ticket, Usage
-from wellkept.store import cursors, volumes
+from wellkept.store import cursors, rates, volumes
 from wellkept.store.cursors import Key
 
 if TYPE_CHECKING:
@@ -118,6 +121,27 @@ def test_fifty_promoters_thirty_passives_twenty_detractors_are_plus_thirty(world
         Formula(name="nps", value="(promoters - detractors) / answers * 100", unit="points", doc="x"),
     )  # fmt: skip
     assert world.cell(plan, "nps") == 30
+
+
+# --- people and days ---
+
+
+def test_days_of_use_are_summed_over_people(world: World) -> None:
+    world.customer()
+    world.put(
+        *(
+            Usage.of(subject=who, event=event, day=str(TODAY - timedelta(days=ago)), count=2, version=1, account_ref="cus_1")
+            for who, event, ago in [("a", "x", 0), ("a", "y", 0), ("a", "x", 3), ("b", "x", 3), ("b", "x", 40)]
+        )
+    )
+    plan = world.plan(
+        Measure(name="n", record=Usage, aggregate="distinct", field="day, subject", time="day", window=28, doc="x")
+    )
+    assert world.cell(plan, "n") == 3
+    with pytest.raises(ConfigError, match="only texts and days have combinations"):
+        world.plan(Measure(name="n", record=Usage, aggregate="distinct", field="day, count", doc="x"))
+    with pytest.raises(ConfigError, match="has no field 'days'; did you mean 'day'"):
+        world.plan(Measure(name="n", record=Usage, aggregate="distinct", field="days, subject", doc="x"))
 
 
 # --- formulas ---
@@ -239,15 +263,14 @@ def test_of_a_past_day_only_what_was_known_then_counts(world: World) -> None:
     world.now = NOW - 10 * DAY
     world.customer()
     world.put(subscription(1000, 1, updated_at=NOW - 100 * DAY))
+    world.now = NOW - 3 * DAY
+    world.put(subscription(700, 2, updated_at=NOW - 70 * DAY))
     world.now = NOW
-    world.put(subscription(400, 2, updated_at=NOW - 60 * DAY))
+    world.put(subscription(400, 3, updated_at=NOW - 60 * DAY))
     world.fresh()
     plan = world.plan(MRR, BEFORE)
     assert world.cell(plan, "mrr_28d_ago") == 400
     with world.store.read() as reader:
-        from wellkept.pipeline.cells import Cells
-        from wellkept.store import rates
-
         states = {"stripe.all": "ok"}
         cells = Cells(plan, TODAY - timedelta(days=5), states, rates.load(reader), {}, past=True)
         (row,) = cells.everything(reader)
@@ -344,8 +367,6 @@ def test_a_stream_that_is_too_small_or_too_young_has_no_lulls(world: World) -> N
 
 
 def test_one_of_two_streams_that_was_quiet_makes_no_lull(world: World) -> None:
-    from wellkept.pipeline.parts import Feed
-
     world.customer()
     workdays(world, lulls={1, 9})
     two = {"usage": [Feed(instance="stripe", stream="all"), Feed(instance="stripe", stream="other")]}
@@ -366,8 +387,6 @@ def test_the_last_day_of_use_is_found_at_the_end_of_the_index(world: World) -> N
     plan = world.plan(*USED)
     workdays(world, lulls=set(), until=7)
     world.measure(plan)
-    from wellkept.pipeline.compile import Compiler
-
     scan = next(scan for scan in Compiler(plan, TODAY, {}, past=False).scans() if scan.figures[0].part.name == "silent")
     with world.store.read() as reader:
         plan_of = f"EXPLAIN QUERY PLAN WITH d (account) AS (VALUES ('x')) {scan.select}"
