@@ -13,7 +13,8 @@ from wellkept import StateDelivery, Target
 from wellkept.errors import CredentialsError, NotSentError
 from wellkept.testing import Fault
 from wellkept_hubspot.actions import PushProperties
-from wellkept_hubspot.properties import normal, type_for
+from wellkept_hubspot.api import Api
+from wellkept_hubspot.properties import Properties, normal, type_for
 
 Start = Callable[..., Any]
 UPDATE = "/crm/objects/2026-03/companies/batch/update"
@@ -172,14 +173,32 @@ async def test_a_property_that_hubspot_does_not_take(pushing: Pushing) -> None:
     assert values(simulator, one) == {"wellkept_b": "2"}
 
 
-async def test_somebody_else_makes_the_property_first(pushing: Pushing, connector: Start) -> None:
+async def test_somebody_else_makes_the_property_first(simulate: Start, connector: Start) -> None:
+    from wellkept_hubspot import sdk
+
+    simulator = simulate(accounts=1)
+    one, two = (Properties(Api(connector(simulator).ctx), "companies") for _ in range(2))
+    await one.known()
+    definition = sdk.definition("wellkept_a", "number", group_name="wellkept", label="A", description="")
+    assert await two.make(definition) is None
+    assert "wellkept_a" not in await one.known()
+    assert await one.make(definition) is None
+    assert "wellkept_a" in await one.known()
+    simulator.state.definitions["companies"]["wellkept_b"] = {
+        **simulator.state.definitions["companies"]["name"],
+        "archived": True,
+    }
+    problem = await one.make({**definition, "name": "wellkept_b"})
+    assert problem == "HubSpot does not take the property wellkept_b (HTTP 409)"
+
+
+async def test_a_property_that_an_admin_deletes_is_made_again(pushing: Pushing) -> None:
     simulator, action, (one, *_) = pushing
     await action.deliver([delivery(one, wellkept_a=1)])
-    other = PushProperties(connector(simulator).ctx)
-    await other.deliver([delivery(one, wellkept_b=1)])
-    (outcome,) = await action.deliver([delivery(one, wellkept_b=2)])  # it does not know of it yet
+    del simulator.state.definitions["companies"]["wellkept_a"]
+    (outcome,) = await action.deliver([delivery(one, wellkept_a=2)])
     assert outcome.status == "done"
-    assert values(simulator, one) == {"wellkept_a": "1", "wellkept_b": "2"}
+    assert values(simulator, one) == {"wellkept_a": "2"}
 
 
 async def test_a_value_that_goes_and_comes_back(pushing: Pushing) -> None:

@@ -79,7 +79,7 @@ class PushProperties(StateAction):
 
     async def _prepare(self, deliveries: Sequence[StateDelivery]) -> dict[str, str]:
         """Make the properties that are missing; return why some could not be made, by name."""
-        known = await self._properties.known()
+        known = await self._properties.known(again=True)  # an admin may have changed them since
         wanted: dict[str, Json] = {}
         for delivery in deliveries:
             wanted |= {name: value for name, value in delivery.fields.items() if name not in known and value is not None}

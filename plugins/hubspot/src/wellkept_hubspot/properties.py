@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -40,7 +41,7 @@ class Properties:
     def __init__(self, api: Api, object_type: str) -> None:
         self._api = api
         self._path = f"/crm/properties/{api.version}/{object_type}"
-        self._known: dict[str, Property] | None = None
+        self._known: Mapping[str, Property] | None = None
 
     async def known(self, *, again: bool = False) -> Mapping[str, Property]:
         """Return what there is, by name; remembered unless asked for again."""
@@ -54,26 +55,26 @@ class Properties:
 
         Somebody else may have made either meanwhile, which is as good.
         """
+        name = definition["name"]
+        await self._make_group()
+        try:
+            response = await self._api.client.post(self._path, json=definition)
+        except StatusError as error:
+            if error.status == 409 and name in await self.known(again=True):
+                return None
+            return f"HubSpot does not take the property {name} (HTTP {error.status})"
+        self._known = {**await self.known(), name: response.json(Property)}
+        return None
+
+    async def _make_group(self) -> None:
+        """Make the group if it is missing. If that is refused, so is the property, which then says so."""
         from wellkept_hubspot import sdk
 
-        name = definition["name"]
-        try:
+        with suppress(StatusError):
             await self._api.client.get(f"{self._path}/groups/{GROUP}")
-        except StatusError as error:
-            if error.status != 404:
-                return f"HubSpot answers {error.status} for the property group"
-            await self._create(f"{self._path}/groups", sdk.group(GROUP, GROUP_LABEL))
-        refused = await self._create(self._path, definition)
-        if name in await self.known(again=True):
-            return None
-        return f"HubSpot does not take the property {name} ({refused or 'it was not found afterwards'})"
-
-    async def _create(self, path: str, body: Any) -> str | None:
-        try:
-            await self._api.client.post(path, json=body)
-        except StatusError as error:
-            return f"HTTP {error.status}"
-        return None
+            return
+        with suppress(StatusError):
+            await self._api.client.post(f"{self._path}/groups", json=sdk.group(GROUP, GROUP_LABEL))
 
 
 def type_for(value: Json) -> str:

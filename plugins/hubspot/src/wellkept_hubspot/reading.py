@@ -224,8 +224,10 @@ class Reader:
         return {id_: Refs(companies.get(id_), contacts.get(id_)) for id_ in ids}
 
     async def _currency(self) -> str:
-        """Return the account's currency, where amounts may lack one."""
-        return (await self._api.details()).company_currency.lower() if self._kind.stream.name == "deals" else "usd"
+        """Return the account's currency, for amounts that lack one."""
+        if "currency" not in self._kind.record.__struct_fields__:
+            return ""
+        return (await self._api.details()).company_currency.lower()
 
     def _deletion(self, id_: str, version: int, at: int | None) -> Deletion:
         return Deletion(record=self._kind.record, id=id_, version=version, at=at)

@@ -130,7 +130,7 @@ class CreateTask(OnceAction[TaskCreate]):
         """Make the properties that are missing; return why the key could not be made."""
         from wellkept_hubspot import sdk
 
-        known = await self._properties.known()
+        known = await self._properties.known(again=True)  # an admin may have changed them since
         config = self._ctx.config
         if KEY not in known:
             why = "Tells Wellkept which task it has made already."

@@ -126,7 +126,7 @@ class Property(Wire, frozen=True):
 
     name: str
     type: str
-    field_type: str
+    field_type: str = ""
     options: list[Option] = []
     archived: bool | None = None
     modification_metadata: Modification | None = None
