@@ -432,8 +432,7 @@ def indexes(plan: Plan) -> dict[str, str]:
     """Return the statements that make the indexes which the scans of a plan read, by name.
 
     Each begins with what a row belongs to, then the time if all measures share it, then all that the aggregates need, so that
-    the scan never touches the table. SQLite takes an index that begins with an expression for such a one only if what the
-    expression is made of stands in it as well. Small tables that are found by their key need none.
+    the scan never touches the table. Small tables that are found by their key need none.
     """
     found: dict[str, str] = {}
     for record in dict.fromkeys(part.measure.record for part in plan.parts.values()):
@@ -443,8 +442,7 @@ def indexes(plan: Plan) -> dict[str, str]:
         time = _index_time(parts)
         single = [] if time is None else [quoted(time)]
         both = _both(record)
-        used = _used(plan, record, parts) | ({"account_ref", "person_ref"} if both else set())
-        rest = sorted(quoted(name) for name in used if name != time)
+        rest = sorted(quoted(name) for name in _used(plan, record, parts) if name != time)
         fields = record.__struct_fields__
         refs = [name for name in ("account_ref", "person_ref") if name in fields]
         key = f"({both})" if both else refs[0]
