@@ -9,7 +9,8 @@ import pytest
 from wellkept import Outcome
 from wellkept.errors import NotSentError
 from wellkept.records import Account, Person
-from wellkept.store import approvals, messages, outbox
+from wellkept.store import approvals, evidence, messages, outbox
+from wellkept.store.accounts import Node
 
 HOUR = 3_600_000
 
@@ -270,6 +271,22 @@ async def test_the_strictest_consent_counts(world: Any, own: bool | None, other:
     await world.deliver()
     assert [key for key, _ in world.vendor.sent] == [f"books/dunning/m{number}" for number in ([1, 2] if sent else [2])]
     assert world.entry("m1").state == ("done" if sent else "rejected")
+
+
+async def test_a_no_under_another_address_of_the_same_human_counts(world: Any) -> None:
+    marketing(world, consent=True)
+    world.records(
+        Person(id="9", version=1, email="bo.private@mail.example", marketing_consent=False),
+        instance="help",
+        account="elsewhere",
+    )
+    user = evidence.StoredKey("user", "u1", "own")
+    keys = {Node("crm", "bo"): {user: "cus_1"}, Node("help", "9"): {user: ""}}
+    world.store.write_now(lambda tx: evidence.replace(tx, "person", keys))
+    world.mail("m1", template="tips")
+    await world.deliver()
+    assert world.vendor.sent == []
+    assert world.entry("m1").state == "rejected"
 
 
 async def test_a_bounced_address_gets_nothing(world: Any) -> None:

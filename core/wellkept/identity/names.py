@@ -110,7 +110,8 @@ def is_persons(name: str, email: str) -> bool:
     if not 2 <= len(parts) <= 4 or not local or not all(part.isalpha() for part in parts):
         return False
     first, last = parts[0], parts[-1]
-    forms = {first + last, last + first, first[0] + last, first + last[0], last + first[0], "".join(parts), first, last}
+    initials = {first[0] + last, first + last[0], last + first[0], last[0] + first}
+    forms = {first + last, last + first, "".join(parts), first, last} | initials
     return local.rstrip("0123456789") in forms
 
 
