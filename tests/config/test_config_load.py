@@ -156,6 +156,16 @@ def test_a_push_to_nobody_is_left_out_and_the_others_stay(loaded: Load) -> None:
     assert "plugins.toml:5: push[0].to" in config.problems[0].reason
 
 
+def test_an_override_from_nobody_is_left_out(loaded: Load) -> None:
+    config = loaded(
+        '[plugins.hubspot]\n[[override]]\nsource = "hubspt"\nfield = "extra.band"\n'
+        '[[override]]\nsource = "hubspot"\nfield = "extra.band"\ndays = 7\n'
+    )
+    assert [(item.source, item.days) for item in config.settings.override] == [("hubspot", 7)]
+    assert [problem.mend for problem in config.problems] == ["did you mean 'hubspot'?"]
+    assert "plugins.toml:3: override[0].source" in config.problems[0].reason
+
+
 def test_strict_makes_every_problem_fatal(written: Write) -> None:
     path = written("[plugins.a]\nlive = 3\n")
     assert len(load(path).problems) == 1

@@ -9,7 +9,7 @@ keeps that instance out, and is reported.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Config:
         document: The file.
         settings: The core's tables.
         tables: The instances, in the order of the file; those that are not enabled included.
-        problems: What is wrong with single instances or pushes, which are left out.
+        problems: What is wrong with single instances, pushes or overrides, which are left out.
     """
 
     document: Document
@@ -192,9 +192,10 @@ def _examine(document: Document, *, strict: bool) -> Config:
     tables, problems = _tables(document)
     if not isinstance(settings, Settings):
         raise ProblemsError([*(Problem.of(error, stage="config") for error in errors), *problems])
-    pushes, stray = _pushes(document, settings, tables)
-    problems += stray
-    settings = settings.model_copy(update={"push": pushes})
+    for table, key in (("push", "to"), ("override", "source")):
+        kept, stray = _aimed(document, table, key, getattr(settings, table), tables)
+        problems += stray
+        settings = settings.model_copy(update={table: kept})
     via = settings.messages.via
     if via is not None and not (via in tables and tables[via].head.enabled):
         raise ProblemsError([Problem.of(_no_instance(document, ("messages", "via"), via, tables), stage="config"), *problems])
@@ -244,16 +245,17 @@ def _table(document: Document, name: str, value: object) -> tuple[InstanceTable 
     return InstanceTable(name=name, plugin=head.plugin or name, head=head, rest=rest), []
 
 
-def _pushes(
-    document: Document, settings: Settings, tables: Mapping[str, InstanceTable]
+def _aimed(
+    document: Document, table: str, key: str, items: Sequence[Any], tables: Mapping[str, InstanceTable]
 ) -> tuple[tuple[Any, ...], list[Problem]]:
-    """Return the pushes that have somewhere to go; the others are reported, and left out."""
+    """Return those of an array of tables whose `key` names an enabled instance; the others are reported, and left out."""
     kept, problems = [], []
-    for index, push in enumerate(settings.push):
-        if push.to in tables and tables[push.to].head.enabled:
-            kept.append(push)
+    for index, item in enumerate(items):
+        name = getattr(item, key)
+        if name in tables and tables[name].head.enabled:
+            kept.append(item)
         else:
-            problems.append(Problem.of(_no_instance(document, ("push", index, "to"), push.to, tables), stage="config"))
+            problems.append(Problem.of(_no_instance(document, (table, index, key), name, tables), stage="config"))
     return tuple(kept), problems
 
 
