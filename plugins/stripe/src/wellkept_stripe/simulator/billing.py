@@ -378,7 +378,8 @@ class Billing:
             with state.change(sub, "customer.subscription.updated"):
                 sub["status"] = "active"
         customer = state.get("customer", bill["customer"])
-        if customer["delinquent"] and not state.all("invoice", customer=customer["id"], status="open"):
+        bills = state.tables["invoice"].rows.values()
+        if customer["delinquent"] and not any(row["customer"] == customer["id"] and row["status"] == "open" for row in bills):
             with state.change(customer, "customer.updated"):
                 customer["delinquent"] = False
 
