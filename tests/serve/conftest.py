@@ -38,14 +38,18 @@ hints_seconds = 0.2
 
 MAIN = """
 import sys
+from wellkept import runtime
 from wellkept.cli import main
 from wellkept.serve import server
-patience = {!r}
+from wellkept.store import open_store
+patience = {patience!r}
 server.GRACE_SECONDS = patience.get("grace", server.GRACE_SECONDS)
 server.CUT_OFF_SECONDS = patience.get("cut_off", server.CUT_OFF_SECONDS)
+if {store!r}:
+    runtime.open_store = lambda path, clock: open_store({store!r}, clock)
 sys.exit(main())
 """
-"""The command line; what is too patient for a test may be less so."""
+"""The command line; what is too patient for a test may be less so, and the store may be a database elsewhere."""
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -64,7 +68,7 @@ class Process:
     def __init__(self, home: Home, number: int, patience: dict[str, float]) -> None:
         self._errors = home.folder / f"errors-{number}"
         self._out = home.folder / f"out-{number}"
-        command = [sys.executable, "-c", MAIN.format(patience)]
+        command = [sys.executable, "-c", MAIN.format(patience=patience, store=home.url)]
         path = os.pathsep.join([str(home.site), *filter(None, [os.environ.get("PYTHONPATH")])])
         with self._out.open("w") as out, self._errors.open("w") as errors:
             self.process = subprocess.Popen(
@@ -107,8 +111,9 @@ class Process:
 class Home:
     """An installation of the probe."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, url: str | None = None) -> None:
         self.folder = folder
+        self.url = url
         self.site = folder / "site"
         self.config = folder / "plugins.toml"
         self.site.mkdir()
@@ -139,12 +144,20 @@ class Home:
         process.url  # noqa: B018 - waits until it serves
         return process
 
+    def connect(self) -> Any:
+        if self.url is None:
+            return sqlite3.connect(self.folder / "wellkept.db")
+        import psycopg
+
+        return psycopg.connect(self.url)
+
     def all(self, sql: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self.folder / "wellkept.db")) as connection:
-            return connection.execute(sql).fetchall()
+        with closing(self.connect()) as connection:
+            found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+            return found
 
     def execute(self, sql: str) -> None:
-        with closing(sqlite3.connect(self.folder / "wellkept.db")) as connection, connection:
+        with closing(self.connect()) as connection, connection:
             connection.execute(sql)
 
     def runs(self) -> list[tuple[Any, ...]]:
@@ -164,6 +177,14 @@ class Home:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path)
+    yield home
+    home.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
+    """An installation whose store several servers share, in either database."""
+    home = Home(tmp_path, None if request.param == "sqlite" else request.getfixturevalue("postgres"))
     yield home
     home.close()
 

@@ -82,55 +82,55 @@ def test_what_was_missed_while_down_is_caught_up_once(home: Home) -> None:
     assert home.runs() == [("run", "done")]
 
 
-def test_a_paused_server_that_wakes_up_commits_nothing(home: Home) -> None:
+def test_a_paused_server_that_wakes_up_commits_nothing(shared: Home) -> None:
     """Two servers on one store: the first is stopped within a run, the second takes over, the first wakes up."""
-    home.configure(lease=2)
-    home.mode("gated")
-    first = home.serve()
-    wait_for(lambda: "probe waits" in home.log(first.pid), "the first server's run")
-    second = home.serve()
+    shared.configure(lease=2)
+    shared.mode("gated")
+    first = shared.serve()
+    wait_for(lambda: "probe waits" in shared.log(first.pid), "the first server's run")
+    second = shared.serve()
     wait_for(lambda: second.role == "standby", "the second stands by")
     first.send(signal.SIGSTOP)
-    home.mode("plain")
-    wait_for(lambda: ("run", "done") in home.runs(), "the second takes over, and does the run that was cut off")
-    committed = names(home)
+    shared.mode("plain")
+    wait_for(lambda: ("run", "done") in shared.runs(), "the second takes over, and does the run that was cut off")
+    committed = names(shared)
     assert committed == {"0": f"read by {second.pid}"}
 
-    (home.folder / f"gate-{first.pid}").touch()
+    (shared.folder / f"gate-{first.pid}").touch()
     first.send(signal.SIGCONT)
-    wait_for(lambda: "probe goes on" in home.log(first.pid), "the first goes on")
+    wait_for(lambda: "probe goes on" in shared.log(first.pid), "the first goes on")
     wait_for(lambda: first.role == "standby", "the first finds out")
     assert second.role == "scheduling"
-    assert names(home) == committed
-    assert home.runs() == [("run", "interrupted"), ("run", "done")]
-    assert home.all("SELECT epoch FROM locks WHERE name = 'serve'") == [(2,)]
+    assert names(shared) == committed
+    assert shared.runs() == [("run", "interrupted"), ("run", "done")]
+    assert shared.all("SELECT epoch FROM locks WHERE name = 'serve'") == [(2,)]
     assert first.end() == 0
     assert second.end() == 0
 
 
-def test_a_paused_server_that_wakes_up_claims_nothing(home: Home) -> None:
+def test_a_paused_server_that_wakes_up_claims_nothing(shared: Home) -> None:
     """The same just before an effect is claimed: who was replaced sends nothing, and what is sent is sent once."""
-    home.configure('nag = true\nlive = true\n[messages]\nteam = ["team@example.com"]', lease=2)
-    primer = home.serve()
-    wait_for(lambda: home.runs() == [("run", "done")], "the run that takes note")
+    shared.configure('nag = true\nlive = true\n[messages]\nteam = ["team@example.com"]', lease=2)
+    primer = shared.serve()
+    wait_for(lambda: shared.runs() == [("run", "done")], "the run that takes note")
     assert primer.end() == 0
-    home.execute("UPDATE schedules SET last_fired = 0")
-    home.mode("doubting")
-    first = home.serve()
-    wait_for(lambda: "doubts" in home.log(first.pid), "an effect about to be claimed")
-    second = home.serve()
+    shared.execute("UPDATE schedules SET last_fired = 0")
+    shared.mode("doubting")
+    first = shared.serve()
+    wait_for(lambda: "doubts" in shared.log(first.pid), "an effect about to be claimed")
+    second = shared.serve()
     first.send(signal.SIGSTOP)
-    wait_for(lambda: "doubts" in home.log(second.pid), "the second takes over, and is about to claim it")
+    wait_for(lambda: "doubts" in shared.log(second.pid), "the second takes over, and is about to claim it")
 
-    (home.folder / f"gate-{first.pid}").touch()
+    (shared.folder / f"gate-{first.pid}").touch()
     first.send(signal.SIGCONT)
     wait_for(lambda: first.role == "standby", "the first finds out")
-    assert [line for line in home.log() if line.startswith("task")] == []
-    (home.folder / f"gate-{second.pid}").touch()
-    wait_for(lambda: home.runs()[-1] == ("run", "done"), "the second goes on")
-    sent = [line for line in home.log() if line.startswith("task")]
+    assert [line for line in shared.log() if line.startswith("task")] == []
+    (shared.folder / f"gate-{second.pid}").touch()
+    wait_for(lambda: shared.runs()[-1] == ("run", "done"), "the second goes on")
+    sent = [line for line in shared.log() if line.startswith("task")]
     assert len(sent) == len(set(sent)) == 2
-    assert home.log(first.pid)[-1] == "doubts"
+    assert shared.log(first.pid)[-1] == "doubts"
     assert first.end() == 0
     assert second.end() == 0
 

@@ -27,6 +27,7 @@ from tests.serve.probe import sign
 
 from wellkept.errors import ConfigError, StoreError
 from wellkept.events import Event
+from wellkept.problems import ProblemsError
 from wellkept.runtime import Runtime
 from wellkept.serve import Server as Serving
 from wellkept.serve.metrics import Metrics
@@ -142,6 +143,16 @@ async def test_an_address_that_is_taken(home: Home) -> None:
             server = Serving(runtime, lambda: home.open(store=runtime.store))
             with pytest.raises(ConfigError, match="cannot listen on 127"):
                 await server.run()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("schedule", '"every 5 seconds"'), ("lease_seconds", "0"), ("port", "70000"), ("prot", "1")]
+)
+def test_settings_that_make_no_sense(home: Home, key: str, value: str) -> None:
+    lines = [line for line in home.config.read_text().splitlines() if not line.startswith(f"{key} =")]
+    home.config.write_text("\n".join([*lines, f"{key} = {value}"]))
+    with pytest.raises(ProblemsError, match=rf"serve\.{key}"):
+        home.open()
 
 
 # --- traces ----------------------------------------------------------------------------------------------------------------
