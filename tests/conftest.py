@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pytest
 
 from wellkept.records import CANONICAL
 from wellkept.store import engine, open_store
+from wellkept.store.copy import copy_store
 from wellkept.store.database import Database
 from wellkept.store.records import RecordTables
 
@@ -28,7 +29,7 @@ SERVER = os.environ.get("WELLKEPT_TEST_POSTGRES", "postgresql://postgres@127.0.0
 
 
 class Cluster:
-    """A server on which each test may have databases of its own, made from one that is a store already.
+    """A server on which each test may have databases of its own; they are emptied and used again, as to drop one is slow.
 
     Args:
         url: How to reach it, without a database's name.
@@ -37,51 +38,93 @@ class Cluster:
     def __init__(self, url: str) -> None:
         import psycopg
 
-        self.admin = psycopg.connect(f"{url}/postgres", autocommit=True, connect_timeout=3)
         self._url = url.partition("?")
         self._stem = f"wellkept_test_{os.getpid()}"
-        self._count = 0
+        self._made: list[str] = []
+        self._free: list[str] = []
         self._files: dict[str, Path] = {}
+        self.admin = psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=3)
         self._drop_leftovers()
-        self.template = self.create("template1")
-        with_tables = open_store(self.url(self.template))
-        with_tables.write_now(RecordTables(CANONICAL).ensure)
-        with_tables.write_now(lambda tx: tx.execute("DELETE FROM meta WHERE key = 'origin'"))
-        with_tables.close()
+        self._tables: set[str] = set()
+        self._meta: list[Any] = []
+        first = self.take()
+        with psycopg.connect(self.url(first)) as connection:
+            self._tables = {name for (name,) in connection.execute(TABLES)}
+            self._meta = connection.execute("SELECT key, value FROM meta").fetchall()
+        self.give_back(first)
 
     def url(self, name: str) -> str:
         """Return the URL of a database."""
         base, mark, options = self._url
         return f"{base}/{name}{mark}{options}"
 
-    def create(self, template: str | None = None) -> str:
-        """Make a database and return its name: an empty store, or a copy of another database."""
-        self._count += 1
-        name = f"{self._stem}_{self._count}"
-        self.admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or self.template}"')
+    def take(self) -> str:
+        """Return the name of a database with an empty store, which has the tables of the records already."""
+        if self._free:
+            return self._free.pop()
+        name = f"{self._stem}_{len(self._made)}"
+        self.admin.execute(f'CREATE DATABASE "{name}"')
+        self._made.append(name)
+        with closing(open_store(self.url(name))) as store:
+            store.write_now(RecordTables(CANONICAL).ensure)
+            store.write_now(lambda tx: tx.execute("DELETE FROM meta WHERE key = 'origin'"))
         return name
 
-    def drop(self, name: str) -> None:
-        """Remove a database, whoever uses it."""
+    def give_back(self, name: str) -> None:
+        """Empty a database, whoever uses it, so that another test may have it."""
+        import psycopg
+
         self._files.pop(name, None)
-        self.admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self.admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", (name,)
+        )
+        with psycopg.connect(self.url(name), autocommit=True, options="-c synchronous_commit=off") as connection:
+            tables = {table for (table,) in connection.execute(TABLES)}
+            meta = connection.execute("SELECT key, value FROM meta WHERE key LIKE 'columns:%'").fetchall()
+            changed = set(self._meta) - set(meta) or not self._tables <= tables
+            drop = [*(tables - self._tables), *({table for table in tables if table[:2] in {"r_", "h_"}} if changed else ())]
+            script = [f'DROP TABLE IF EXISTS "{table}" CASCADE' for table in drop]
+            script += [f"DROP INDEX {index}" for (index,) in connection.execute(INDEXES)]
+            kept = sorted((self._tables & tables).difference(drop, {"alembic_version"}), reverse=True)
+            script += [f"DELETE FROM {table}" for table in kept]
+            script += [f"ALTER SEQUENCE {sequence} RESTART" for (sequence,) in connection.execute(SEQUENCES)]
+            connection.execute("; ".join(script))
+            if changed:
+                with closing(open_store(self.url(name))) as store:
+                    store.write_now(RecordTables(CANONICAL).ensure)
+            with connection.cursor() as cursor:
+                cursor.execute("DELETE FROM meta")
+                cursor.executemany("INSERT INTO meta (key, value) VALUES (%s, %s)", self._meta)
+        self._free.append(name)
 
     def behind(self, file: Path) -> str:
         """Return the URL of the database that a file stands for."""
         for name in [name for name, owner in self._files.items() if not owner.exists()]:
-            self.drop(name)
+            self.give_back(name)
         found = file.read_text(errors="replace") if file.exists() else ""
         if found not in self._files or self._files[found] != file:
             file.parent.mkdir(parents=True, exist_ok=True)
-            found = self.create(found if found in self._files else None)
-            file.write_text(found)
-            self._files[found] = file
+            name = self.take()
+            if found in self._files:
+                copy_store(self.url(found), self.url(name))
+            file.write_text(name)
+            self._files[name] = file
+            found = name
         return self.url(found)
+
+    def forget(self, folder: Path) -> None:
+        """Take back the databases of all files in a folder."""
+        for name in [name for name, file in self._files.items() if folder in file.parents]:
+            self.give_back(name)
 
     def close(self) -> None:
         """Remove all databases."""
-        self._drop_all(f"{self._stem}_%")
+        for name in self._made:
+            self._drop(name)
         self.admin.close()
+
+    def _drop(self, name: str) -> None:
+        self.admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _drop_leftovers(self) -> None:
         """Remove what runs left that were killed."""
@@ -90,13 +133,14 @@ class Cluster:
             try:
                 os.kill(int(name.split("_")[2]), 0)
             except (ProcessLookupError, ValueError):
-                self.drop(name)
+                self._drop(name)
             except PermissionError:
                 continue
 
-    def _drop_all(self, pattern: str) -> None:
-        for (name,) in self.admin.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (pattern,)).fetchall():
-            self.drop(name)
+
+TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+INDEXES = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname SIMILAR TO '(measure%|%\\_external)'"
+SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -147,9 +191,9 @@ def _started() -> tuple[str, Callable[[], None]]:
 @pytest.fixture
 def postgres(cluster: Cluster) -> Iterator[str]:
     """The URL of an empty store in PostgreSQL."""
-    name = cluster.create()
+    name = cluster.take()
     yield cluster.url(name)
-    cluster.drop(name)
+    cluster.give_back(name)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -172,10 +216,10 @@ def _everything_in_postgres(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _drop_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Remove a test's databases together with its folder."""
-    yield
-    if request.config.getoption("--store") == "postgresql" and "tmp_path" in request.fixturenames:
+    if request.config.getoption("--store") == "sqlite" or "tmp_path" not in request.fixturenames:
+        yield
+    else:
         cluster: Cluster = request.getfixturevalue("cluster")
         folder: Path = request.getfixturevalue("tmp_path")
-        for name in [name for name, file in cluster._files.items() if folder in file.parents]:
-            with suppress(Exception):
-                cluster.drop(name)
+        yield
+        cluster.forget(folder)

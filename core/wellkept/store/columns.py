@@ -13,7 +13,7 @@ from msgspec import inspect
 
 from wellkept.errors import StoreError
 from wellkept.records import Record
-from wellkept.store.catalogue import columns_of
+from wellkept.store.catalogue import columns_of, tables_of
 from wellkept.store.connection import Reader, Tx
 
 R = TypeVar("R", bound=Record)
@@ -139,7 +139,7 @@ def ensure(tx: Tx, shape: Shape[Any]) -> None:
     for table in filter(None, (shape.table, shape.past)):
         present = columns_of(tx, table)
         if not present:
-            _create(tx, shape, table)
+            _create(tx, table, shape.fields)
         for name, kind in shape.fields.items():
             if present and name not in present:
                 tx.execute(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {SQL_TYPE[kind]}")
@@ -157,26 +157,43 @@ def tables_made(reader: Reader) -> dict[str, str]:
     return {msgspec.json.decode(value)["type"]: key.removeprefix(_KEY) for key, value in rows}
 
 
-def _create(tx: Tx, shape: Shape[Any], table: str) -> None:
+def copy_tables(reader: Reader, tx: Tx) -> None:
+    """Make the tables of all types that another store ever knew, as far as they are not there.
+
+    Args:
+        reader: Reads the other store.
+        tx: Writes this one.
+    """
+    known, present = set(tables_of(reader)), set(tables_of(tx))
+    for key, value in reader.all("SELECT key, value FROM meta WHERE key LIKE ?", (f"{_KEY}%",)):
+        fields: dict[str, Kind] = msgspec.json.decode(value)["fields"]
+        table = key.removeprefix(_KEY)
+        for name in (table, f"h_{table.removeprefix('r_')}"):
+            if name in known - present:
+                _create(tx, name, fields)
+
+
+def _create(tx: Tx, table: str, fields: Mapping[str, Kind]) -> None:
     lines = [
-        f"{quoted(name)} {SQL_TYPE[kind]}{'' if name in _NULLABLE or name in shape.fields else ' NOT NULL'}"
-        for name, kind in shape.columns.items()
+        f"{quoted(name)} {SQL_TYPE[kind]}{'' if name in _NULLABLE or name in fields else ' NOT NULL'}"
+        for name, kind in {**BOOKKEEPING, **fields}.items()
     ]
-    key = "instance, id" if table == shape.table else "instance, id, version, observed_at"
+    newest = table.startswith("r_")
+    key = "instance, id" if newest else "instance, id, version, observed_at"
     tx.execute(f"CREATE TABLE {table} ({', '.join(lines)}, PRIMARY KEY ({key})) STRICT")
-    if table == shape.table:
-        _index(tx, shape)
+    if newest:
+        _index(tx, table, fields)
 
 
-def _index(tx: Tx, shape: Shape[Any]) -> None:
+def _index(tx: Tx, table: str, fields: Mapping[str, Kind]) -> None:
     """Index what rows are looked up by: account, person (of rows without account), address, and the day of a generation."""
-    if "account_ref" in shape.fields:
-        tx.execute(f"CREATE INDEX {shape.table}_account ON {shape.table} (instance, account_ref)")
-        if "person_ref" in shape.fields:
-            tx.execute(f"CREATE INDEX {shape.table}_person ON {shape.table} (instance, person_ref) WHERE account_ref IS NULL")
+    if "account_ref" in fields:
+        tx.execute(f"CREATE INDEX {table}_account ON {table} (instance, account_ref)")
+        if "person_ref" in fields:
+            tx.execute(f"CREATE INDEX {table}_person ON {table} (instance, person_ref) WHERE account_ref IS NULL")
     for name in ("email", "day"):
-        if name in shape.fields:
-            tx.execute(f"CREATE INDEX {shape.table}_{name} ON {shape.table} (instance, {name})")
+        if name in fields:
+            tx.execute(f"CREATE INDEX {table}_{name} ON {table} (instance, {name})")
 
 
 def _kind(type_: type[Record], field: inspect.Field) -> Kind:

@@ -26,8 +26,8 @@ COPY_ROWS = 32
 FETCH = 1_000
 """Rows of a stream that are fetched at a time."""
 
-_ANYTHING = frozenset({type(None), bool, int, float, str})
-_FITS = {
+_ANYTHING: frozenset[type] = frozenset({type(None), bool, int, float, str})
+_FITS: dict[int, frozenset[type]] = {
     17: frozenset({type(None), bytes, bytearray, memoryview}),  # bytea
     20: frozenset({type(None), bool, int}),  # bigint
     701: frozenset({type(None), bool, int, float}),  # double precision
@@ -179,8 +179,9 @@ class PgConnection:
             empty = self.raw.execute(f"SELECT {columns} FROM {table} WHERE false".encode())  # noqa: S608 - names from the type
             self._kinds[key] = [(column.name, column.type_code) for column in empty.description or ()]
         for (name, oid), values in zip(self._kinds[key], zip(*rows, strict=True), strict=True):
-            for kind in set(map(type, values)) - _FITS.get(oid, _ANYTHING):
-                if not issubclass(kind, tuple(_FITS.get(oid, _ANYTHING))):
+            fits = _FITS.get(oid, _ANYTHING)
+            for kind in set(map(type, values)) - fits:
+                if not issubclass(kind, tuple(fits)):
                     raise MisfitError(f"cannot store {kind.__name__} value in column {table}.{name}")
 
     def close(self) -> None:

@@ -115,10 +115,10 @@ class PgDatabase:
     def compact(self, writer: Connection) -> bool:
         """Rewrite all tables. What the server itself keeps, its log of changes and its backups, is not in our hands."""
         connection = _pg(writer)
-        tables = [
-            name
-            for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()").fetchall()
-        ]
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+            " AND (pg_relation_size(oid) > 0 OR pg_relation_size(NULLIF(reltoastrelid, 0)) > 0) ORDER BY relname"
+        ).fetchall()
         older = (
             "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             " AND backend_xmin IS NOT NULL"
@@ -126,7 +126,7 @@ class PgDatabase:
         free = connection.execute(older).fetchone() == (0,)
         connection.script("SET lock_timeout = 250")
         try:
-            for name in sorted(tables):
+            for (name,) in tables:
                 connection.script(f'VACUUM FULL "{name}"')
         except LOCKED:
             return False
