@@ -154,6 +154,10 @@ async def test_a_check_of_somebody_who_is_no_admin(simulate: Start, connector: S
     result = await link.source.check()
     roles = [finding for finding in result.findings if finding.name == "role"]
     assert [(finding.ok, "agent" in finding.message) for finding in roles] == [(False, True)]
+    [bin_] = [finding for finding in result.findings if finding.name.startswith("deleted_tickets")]
+    assert not bin_.ok
+    assert "scope" not in (bin_.mend or "")
+    assert "admin" in (bin_.mend or "")
     with pytest.raises(CredentialsError, match="may not do this"):
         await link.sync("tickets")
 

@@ -130,7 +130,10 @@ async def _stream(api: Api, stream: Stream) -> Finding:
     try:
         await api.get(f"/api/v2/{stream.name}", {"page[size]": 1})
     except CredentialsError as error:
-        missing = ", ".join(error.missing or stream.scopes)
+        if not error.missing:
+            mend = "authorise as an admin; or leave it out of `streams`, if the plan of the account does not have it"
+            return Finding(name=name, ok=False, message="the agent behind the credential may not read it", mend=mend)
+        missing = ", ".join(error.missing)
         mend = f"authorise the OAuth client with the scope {missing} (or read), as an admin"
         return Finding(name=name, ok=False, message=f"missing: {missing}", mend=mend)
     except StatusError as error:
