@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from wellkept import Clock
@@ -304,6 +305,7 @@ def iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@lru_cache(maxsize=100_000)
 def instant(text: str) -> int | None:
     """Return epoch ms of an instant, a day, or epoch ms as text."""
     if text.lstrip("-").isdecimal():
@@ -315,6 +317,7 @@ def instant(text: str) -> int | None:
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+@lru_cache(maxsize=100_000)
 def jumbled(text: str) -> str:
     """Return a key that orders texts without any sense, yet always in the same way."""
     return hashlib.sha256(text.encode()).hexdigest()
