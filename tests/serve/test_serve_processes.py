@@ -192,7 +192,7 @@ def test_a_run_that_hangs_is_ended_by_its_deadline(home: Home) -> None:
         ("failed", "it hung in sync (probe.accounts) and was ended after 1 s")
     ]
     assert home.all("SELECT state FROM run_streams") == [("failed",)]
-    assert home.all("SELECT settled FROM schedules") == [(1,)], "it waits for its next time"
+    wait_for(lambda: home.all("SELECT settled FROM schedules") == [(1,)], "it waits for its next time")
     assert server.end() == 0
 
 

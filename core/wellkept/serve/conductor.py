@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from wellkept.errors import LeaseLostError, WellkeptError
+from wellkept.events import Event
 from wellkept.redact import redact_exception
 from wellkept.serve.labour import Labour
 from wellkept.steps import RunReport, Steps, Terms
@@ -79,11 +81,7 @@ class Conductor:
         self._labour: Labour[RunReport] | None = None
         self._run: Run | None = None
         self._stopping: str | None = None
-
-    @property
-    def busy(self) -> bool:
-        """Whether a run is under way."""
-        return self._labour is not None
+        self._waiting: str | None = None
 
     def stop(self, reason: str) -> None:
         """Ask the run under way, or the next one, to park its work and end."""
@@ -116,10 +114,9 @@ class Conductor:
             self._runtime = await asyncio.to_thread(self._open_runtime)
         runtime, deadline = self._runtime, self._settings.deadline_minutes * 60
         self._run = None
-        if task.due:
-            now = self._store.clock.now()
-            _log.info("due: %s", ", ".join(item.late(now) for item in task.due))
-        terms = Terms(lease=self._settings.lease_seconds, deadline=deadline, also=self._also(task), began=self._began)
+        terms = Terms(
+            lease=self._settings.lease_seconds, deadline=deadline, also=self._also(task), began=partial(self._began, task)
+        )
         labour = self._labour = Labour(f"run: {task.kind}", lambda: _work(Steps(runtime, terms=terms), task))
         try:
             if not (await _within(labour.ended, deadline + self._grace) and await _within(labour.closed, self._grace)):
@@ -137,15 +134,17 @@ class Conductor:
     async def leave(self) -> None:
         """Go on without a run that hangs and does not obey; it can commit nothing any more."""
         self.left_behind += 1
-        self._runtime = None
-        run = self._run
-        if run is None:
-            _log.error("a run hangs before it has begun; it was left behind")
+        runtime, self._runtime = self._runtime, None
+        run, now = self._run, self._store.clock.now()
+        if run is None or runtime is None:
+            _log.error("a run hangs before it has begun, and was left behind")
             return
         with self._store.read() as reader:
             where = runs.whereabouts(reader, run)
-        reason = f"it hung in {where}, did not obey its deadline, and was left behind"
-        await self._store.write(lambda tx: runs.abandon(tx, run, reason, self._store.clock.now()))
+        reason = f"it hung in {where} and was left behind"
+        await self._store.write(lambda tx: runs.abandon(tx, run, reason, now))
+        _log.error("run %s: %s; a restart of the server frees what it holds", run.id, reason)
+        runtime.observe(Event(kind="run.finished", at=now, run=run.id, state="failed", reason=reason))
 
     def _tell(self, task: Task, labour: Labour[RunReport]) -> bool:
         """Log how a task ended. Returns whether it came to an end of its own.
@@ -153,15 +152,20 @@ class Conductor:
         Raises:
             LeaseLostError: Another server took over.
         """
-        name = f"run {self._run.id} ({task.kind})" if self._run is not None else f"{task.kind}, which waits"
+        name = task.kind if self._run is None else f"run {self._run.id} ({task.kind})"
         if not labour.ended.is_set():
-            _log.error("%s: it hangs and was left behind; a restart of the server frees what it holds", name)
             return True
+        waiting, self._waiting = self._waiting, None
         try:
             report = labour.result()
         except LeaseLostError:
             raise
-        except (RunUnderWayError, RunStoppedError) as error:
+        except RunUnderWayError as error:
+            self._waiting = error.message
+            if waiting != error.message:
+                _log.info("%s waits: %s", name, error.message)
+            return False
+        except RunStoppedError as error:
             _log.info("%s: %s", name, error.message)
             return False
         except asyncio.CancelledError:
@@ -192,9 +196,11 @@ class Conductor:
 
         return job
 
-    def _began(self, run: Run) -> None:
+    def _began(self, task: Task, run: Run) -> None:
         self._run = run
         run.stopping = self._stopping
+        if task.due:
+            _log.info("run %s: due: %s", run.id, ", ".join(item.late(run.started_at) for item in task.due))
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -126,8 +126,8 @@ class Server:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        listener = _listen(self._settings.host, self._settings.port)
         http = _Http(site(self._runtime, self.metrics, lambda: self.role))
+        listener = _listen(self._settings.host, self._settings.port)
         switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
@@ -145,6 +145,7 @@ class Server:
             sys.setswitchinterval(switch)
             if self._tracing is not None:
                 await asyncio.to_thread(self._tracing.close)
+            await self._runtime.disconnect()
         if not self._conductor.left_behind:
             self._conductor.close()
         return Ending(parked, self._conductor.left_behind)
@@ -188,7 +189,7 @@ class Server:
                     standing_by = True
                     _log.info("another server schedules; standing by")
             except LeaseLostError:
-                _log.warning("another server took over")
+                _log.warning("the lease was lost; what was under way was dropped")
             except WellkeptError as error:
                 _log.error("scheduling failed, and is tried again: %s", redact_exception(error))
             except Exception:  # noqa: BLE001 - the server must outlive any of its own mistakes
