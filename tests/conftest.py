@@ -20,8 +20,7 @@ from typing import Any
 import pytest
 
 from wellkept.records import CANONICAL
-from wellkept.store import engine, open_store
-from wellkept.store.copy import copy_store
+from wellkept.store import copy, engine, open_store
 from wellkept.store.database import Database
 from wellkept.store.records import RecordTables
 
@@ -106,11 +105,20 @@ class Cluster:
             file.parent.mkdir(parents=True, exist_ok=True)
             name = self.take()
             if found in self._files:
-                copy_store(self.url(found), self.url(name))
+                self._copy(found, name)
             file.write_text(name)
             self._files[name] = file
             found = name
         return self.url(found)
+
+    def _copy(self, source: str, target: str) -> None:
+        with closing(open_store(self.url(source))) as old, closing(open_store(self.url(target))) as new, old.read() as reader:
+            new.write_now(lambda tx: copy.copy_tables(reader, tx))
+            for table in copy._tables(reader):
+                if reader.one(f"SELECT 1 FROM {table} LIMIT 1"):
+                    new.write_now(lambda tx, table=table: copy._copy_table(reader, tx, table))
+            new.write_now(copy._set_sequences)
+            new.write_now(lambda tx: tx.execute("DELETE FROM meta WHERE key = 'origin'"))
 
     def forget(self, folder: Path) -> None:
         """Take back the databases of all files in a folder."""

@@ -280,7 +280,7 @@ class Runtime:
             self.record_types[name] = kind
 
     def _open_store(self, cleanup: ExitStack) -> Store:
-        store = open_store(self.config.base / self.settings.wellkept.store, self.clock)
+        store = open_store(self.config.store, self.clock)
         cleanup.callback(store.close)
         return store
 

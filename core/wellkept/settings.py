@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from wellkept.errors import ConfigError
+from wellkept.place import password_in
+from wellkept.redact import REDACTOR
 from wellkept.secrets import Secret
 
 
@@ -20,6 +22,13 @@ def _zone(name: str) -> str:
     return name
 
 
+def _without_password(address: str) -> str:
+    if password := password_in(address):
+        REDACTOR.register(password)
+        raise ValueError("a password stands in it; put the whole URL into a variable and write 'env:NAME'")
+    return address
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -27,8 +36,9 @@ class _Table(BaseModel):
 class General(_Table):
     """``[wellkept]``: the installation."""
 
-    store: Path = Path("wellkept.db")
-    """The SQLite file, relative to `plugins.toml`."""
+    store: Annotated[str, Field(min_length=1), AfterValidator(_without_password)] = "wellkept.db"
+    """A SQLite file, relative to `plugins.toml`; or PostgreSQL: ``postgresql://USER@HOST/DATABASE`` (a password never stands
+    here), or ``env:NAME`` for a variable that holds such a URL."""
     key: Secret = Secret("file:wellkept.key")
     """The installation's key: it seals tokens, signs links and hashes addresses. A missing key *file* is made on first
     use, readable by its owner alone. Keep it with, but apart from, your backups."""

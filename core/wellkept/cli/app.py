@@ -100,7 +100,7 @@ class App:
         from wellkept.store import open_store
 
         config = self.config()
-        store = open_store(config.base / config.settings.wellkept.store)
+        store = open_store(config.store)
         try:
             yield config, store
         finally:

@@ -16,14 +16,19 @@ from wellkept.cli.exits import Exit
 def backup(app: App, target: Path) -> Exit:
     """Copy the store to TARGET, which must not exist, and check the copy.
 
-    To restore it, stop all runs and put the copy in the store's place. The store then knows that it was restored, and holds
-    planned effects until `wellkept effects accept-restore`. The installation's key is not in the copy: keep it elsewhere.
+    To restore it, stop all runs and put the copy in the store's place; from PostgreSQL, TARGET is a dump for `pg_restore`. The
+    store then knows that it was restored, and holds planned effects until `wellkept effects accept-restore`. The
+    installation's key is not in the copy: keep it elsewhere.
     """
-    from wellkept.store.backup import backup as copy
+    store = app.config().store
+    if isinstance(store, Path):
+        from wellkept.store.backup import backup as copy
 
-    config = app.config()
-    store = config.base / config.settings.wellkept.store
-    copy(store, target)
+        copy(store, target)
+    else:
+        from wellkept.store.postgres.backup import dump
+
+        dump(store, target)
     size = target.stat().st_size
     app.out.line(f"{target}: {size:,} bytes, checked.", "good")
     app.out.document({"ok": True, "target": str(target), "bytes": size})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -166,10 +167,10 @@ def _remembered(config: Config) -> dict[str, Remembered]:
     """Return what the store remembers of instances; a store that does not exist yet is not made for this."""
     from wellkept.store import instances, open_store
 
-    path = config.base / config.settings.wellkept.store
-    if not path.exists():
+    address = config.store
+    if isinstance(address, Path) and not address.exists():
         return {}
-    store = open_store(path)
+    store = open_store(address)
     try:
         with store.read() as reader:
             return {row.instance: row for row in instances.overview(reader)}

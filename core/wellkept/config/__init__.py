@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wellkept.config.document import Document, parse, read
 from wellkept.config.locate import KeyPath
 from wellkept.errors import ConfigError
+from wellkept.place import address
 from wellkept.problems import Problem, ProblemsError
 from wellkept.redact import REDACTOR
 
@@ -77,6 +78,11 @@ class Config:
     def base(self) -> Path:
         """The folder that relative paths start from."""
         return self.path.absolute().parent
+
+    @property
+    def store(self) -> Path | str:
+        """Where the store is: a file, or PostgreSQL's URL, with its password. Raises `ConfigError`."""
+        return address(self.settings.wellkept.store, self.base)
 
     @property
     def enabled(self) -> list[InstanceTable]:

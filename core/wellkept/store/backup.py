@@ -40,6 +40,11 @@ def backup(store: Path, target: Path, *, clock: Clock | None = None) -> None:
     if target.exists():
         raise StoreError(f"{target}: exists already", guidance="name a new file; a backup never overwrites one")
     part = _copy(store, target, (clock or SystemClock()).now())
+    put_in_place(part, target)
+
+
+def put_in_place(part: Path, target: Path) -> None:
+    """Give a finished copy its name, and never overwrite anything."""
     try:
         os.link(part, target)  # unlike a rename, this never overwrites
     except FileExistsError as error:

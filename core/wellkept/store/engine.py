@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from wellkept.clock import Clock, SystemClock
 from wellkept.errors import RetryableError, StoreError
+from wellkept.place import is_url
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.database import BUSY_SECONDS, Connection, Database, UncertainError
 
@@ -382,11 +383,6 @@ def _prepared(address: Path | str, busy_seconds: float) -> Database:
     path = Path(address)
     migrate.prepare(path, busy_seconds=busy_seconds)
     return SqliteDatabase(path, busy_seconds=busy_seconds)
-
-
-def is_url(address: Path | str) -> bool:
-    """Say whether a store's address is PostgreSQL's, and not a file's."""
-    return isinstance(address, str) and address.startswith(("postgresql://", "postgres://"))
 
 
 def open_store(address: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:

@@ -52,6 +52,12 @@ class PgDatabase:
         self._pause_seconds = pause_seconds
         self._adapters = adapters()
 
+    def environment(self) -> dict[str, str]:
+        """Return how to reach it as the variables that PostgreSQL's own programs read."""
+        names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
+        names |= {name: f"PG{name.upper()}" for name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "service")}
+        return {names[name]: str(value) for name, value in self._options.items() if name in names}
+
     def connect(self, *, readonly: bool) -> PgConnection:
         """Open a connection; tries once."""
         raw: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
