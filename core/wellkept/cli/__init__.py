@@ -41,6 +41,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "backfill": ("wellkept.cli.work:backfill", "Read some days of a stream's past again."),
     "erase": ("wellkept.cli.erase:erase", "Remove an account or a person everywhere, for good."),
     "backup": ("wellkept.cli.backup:backup", "A sound copy of the store, taken while it is in use."),
+    "store": ("wellkept.cli.store:store", "Move a store between SQLite and PostgreSQL."),
     "demo": ("wellkept.cli.demo:demo", "The whole path on this machine, against simulators."),
     "state": ("wellkept.cli.state:state", "Show and reset where streams go on."),
 }
