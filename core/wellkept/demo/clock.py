@@ -17,8 +17,8 @@ class DemoClock:
     """Begins in the evening of the present day (UTC), and lets waits pass at once.
 
     In the evening the market's people have gone home, so that nobody's use grows while we look; quiet hours have not begun, and
-    midnight is far. A wait takes no time, and the clock is that much further afterwards, for our side as for the simulators: every
-    limit of every vendor is kept to the second of this time, though nobody waits for Zendesk's ten exports a minute.
+    midnight is far. A wait takes no time, and the clock is that much further afterwards, for our side as for the simulators:
+    every limit of every vendor is kept to the second of this time, though nobody waits for Zendesk's ten exports a minute.
 
     Attributes:
         waited: How long all waits would have taken, in seconds; of waits at the same time, the longest counts.
