@@ -2,6 +2,7 @@
 
     python benchmarks/webhooks.py              # nothing else goes on
     python benchmarks/webhooks.py --busy       # the server reads at the same time what the webhooks hint at
+    python benchmarks/webhooks.py --importing  # ... while its first run reads 1500 customers
 
 The load is open: a webhook leaves at its time whether or not earlier ones were answered, as a vendor's do, and its latency
 counts from that time. Each is like Stripe's in size and signature, and is on disk before its answer leaves. Server, vendor and
@@ -107,9 +108,9 @@ async def load(url: str, rate: int, seconds: float, customers: list[str]) -> tup
     return latencies, statuses
 
 
-def simulate() -> None:
+def simulate(accounts: int) -> None:
     """Be the vendor, in a process of its own, until standard input ends."""
-    vendor = StripeSimulator(accounts=50, seed=1)
+    vendor = StripeSimulator(accounts=accounts, seed=1)
     with Server(vendor) as server:
         customers = [item["id"] for item in vendor.state.all("customer")]
         print(json.dumps({"url": server.url, "key": vendor.key, "customers": customers}), flush=True)
@@ -131,10 +132,11 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=200, help="webhooks a second")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--busy", action="store_true", help="let the server read the hints at the same time")
-    parser.add_argument("--simulator", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--importing", action="store_true", help="let the server read many customers at the same time")
+    parser.add_argument("--simulate", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.simulator:
-        simulate()
+    if options.simulate:
+        simulate(options.simulate)
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         return measure(Path(scratch), options)
@@ -143,7 +145,10 @@ def main() -> int:
 def measure(folder: Path, options: argparse.Namespace) -> int:
     """Start everything, send the load, and print the figures."""
     vendor = subprocess.Popen(
-        [sys.executable, __file__, "--simulator"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, "--simulate", "1500" if options.importing else "50"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert vendor.stdout
     about = json.loads(vendor.stdout.readline())
@@ -158,7 +163,7 @@ def measure(folder: Path, options: argparse.Namespace) -> int:
         server = subprocess.Popen(command, stdout=output, stderr=sys.stderr, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
         url = wait_for_url(out, server)
-        time.sleep(3)  # the first run
+        time.sleep(0.5 if options.importing else 3)  # the first run
         latencies, statuses = asyncio.run(load(url, options.rate, options.seconds, about["customers"]))
     finally:
         server.send_signal(signal.SIGTERM)
@@ -168,7 +173,8 @@ def measure(folder: Path, options: argparse.Namespace) -> int:
     figures = {"median": cuts[499], "p95": cuts[949], "p99": cuts[989], "most": max(latencies)}
     shown = "  ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in figures.items())
     refused = len(statuses) - statuses.count(200)
-    print(f"{len(latencies)} webhooks at {options.rate} a second{', busy' if options.busy else ''}: {shown}; {refused} refused")
+    how = ", importing" if options.importing else ", busy" if options.busy else ""
+    print(f"{len(latencies)} webhooks at {options.rate} a second{how}: {shown}; {refused} refused")
     return int(figures["p99"] > BOUND or refused > 0)
 
 
