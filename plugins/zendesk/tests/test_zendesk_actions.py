@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellkept import Delivery, StateDelivery, Target, TicketNote
-from wellkept.errors import CredentialsError
+from wellkept.errors import CredentialsError, FatalError
 from wellkept.testing import Fault
 from wellkept_zendesk.actions import PushFields
 from wellkept_zendesk.fields import canonical
+from wellkept_zendesk.simulator.companies import add_field
 from wellkept_zendesk.tickets import AddTags, Assign, RaisePriority, WriteNote
 
 Start = Callable[..., Any]
@@ -79,6 +80,39 @@ async def test_a_field_that_is_only_cleared_is_not_made(desk: tuple[Any, Any]) -
     [outcome] = await PushFields(link.ctx).deliver([put(organizations(simulator)[0]["id"], "account", health=None)])
     assert outcome.status == "done"
     assert simulator.state.all("organization_field") == []
+
+
+async def test_a_field_that_somebody_else_makes_meanwhile_is_used(desk: tuple[Any, Any]) -> None:
+    """Two processes see that it is missing; the second one's try is refused, and the field is there all the same."""
+    simulator, link = desk
+    vendor = simulator._vendor
+
+    async def quicker(scope: Any, body: bytes) -> Any:
+        answer = await vendor(scope, body)
+        looked = (scope["method"], scope["path"]) == ("GET", "/api/v2/organization_fields")
+        if looked and not simulator.state.all("organization_field"):
+            add_field(simulator.state, "health", "decimal")
+        return answer
+
+    simulator._vendor = quicker
+    one = organizations(simulator)[0]
+    [outcome] = await PushFields(link.ctx).deliver([put(one["id"], "account", health=72)])
+    assert (outcome.status, one["organization_fields"]) == ("done", {"health": 72})
+
+
+async def test_what_cannot_be_understood_is_not_taken_for_gone(desk: tuple[Any, Any]) -> None:
+    simulator, link = desk
+    row, one = ticket(simulator), organizations(simulator)[0]
+    for rows in ("tickets", "organizations"):
+        simulator.faults.add(
+            Fault(kind="row", rows=(rows,), field="id", raw='"x"', path=f"/api/v2/{rows}/show_many", times=None)
+        )
+    for action, item in ((RaisePriority(link.ctx), target(row["id"])), (PushFields(link.ctx), target(one["id"], "account"))):
+        with pytest.raises(FatalError):
+            await action.read([item], ["priority"])
+    with pytest.raises(FatalError):
+        await RaisePriority(link.ctx).deliver([put(row["id"], priority="high")])
+    assert row["priority"] is None
 
 
 async def test_other_fields_stay(desk: tuple[Any, Any]) -> None:

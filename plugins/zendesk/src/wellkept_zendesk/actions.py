@@ -94,8 +94,8 @@ class PushFields(StateAction):
         """Return the present values; None for an organization that is gone. A field that does not exist yet is empty."""
         present: dict[str, Mapping[str, Any]] = {}
         for part in chunks(list({target.id for target in targets if target.id.isdigit()})):
-            page = await self._api.show_many("organizations", part, _Organization)
-            present |= {str(row.id): row.organization_fields or {} for row, _ in page.rows}
+            found = await self._api.show_many("organizations", part, _Organization)
+            present |= {str(row.id): row.organization_fields or {} for row in found}
         shown = (present.get(target.id) for target in targets)
         return [
             None if values is None else {name: values.get(name.lower(), values.get(name)) for name in fields}
@@ -117,7 +117,7 @@ def _prepared(
     if not delivery.target.id.isdigit():
         return {}, dict.fromkeys(delivery.fields, "this is no organization's id")
     for name, value in delivery.fields.items():
-        field = known.get(name) or known.get(name.lower())
+        field = Fields.find(known, name)
         if name in unmade:
             refused[name] = unmade[name]
         elif field is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from wellkept.errors import CredentialsError, FatalError
-from wellkept.http import Auth, Basic, NotAllowedError, OAuth2, RateLimit, Response, Rows, StatusError, decode_rows
+from wellkept.http import Auth, Basic, NotAllowedError, OAuth2, RateLimit, Response, StatusError, decode_rows
 
 if TYPE_CHECKING:
     from wellkept import Context
@@ -101,10 +101,17 @@ class Api:
         """Read one thing. Raises as `wellkept.http.Client.request` does."""
         return await self.client.get(path, params=params)
 
-    async def show_many(self, plural: str, ids: Sequence[str], row_type: type[T], **params: str) -> Rows[T]:
-        """Read up to a hundred objects by id; those that are gone are simply not in the answer."""
-        path, query = f"/api/v2/{plural}/show_many", {"ids": ",".join(ids), **params}
-        return decode_rows((await self.get(path, query)).body, row_type, path=(plural,))
+    async def show_many(self, plural: str, ids: Sequence[str], row_type: type[T]) -> list[T]:
+        """Read up to a hundred objects by id; those that are gone are simply not in the answer.
+
+        Raises:
+            FatalError: One of them cannot be understood: it must not be taken for one that is gone.
+        """
+        path = f"/api/v2/{plural}/show_many"
+        page = decode_rows((await self.get(path, {"ids": ",".join(ids)})).body, row_type, path=(plural,))
+        if page.rejects:
+            raise FatalError(f"GET {path}: {page.rejects[0].reason}")
+        return [row for row, _ in page.rows]
 
     async def find(self, path: str) -> Response | None:
         """Read one thing that may not be there."""

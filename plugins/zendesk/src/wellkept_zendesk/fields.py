@@ -49,7 +49,7 @@ class Fields:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._known: dict[str, Field] | None = None
+        self._known: Mapping[str, Field] | None = None
 
     async def known(self) -> Mapping[str, Field]:
         """Return all fields by key."""
@@ -75,28 +75,38 @@ class Fields:
         Args:
             wanted: Keys, each with the values that it is to hold; what only clears a field needs none.
         """
-        known = dict(await self.known())
         refused: dict[str, str] = {}
         for key, values in wanted.items():
-            if key.lower() in known or key in known:
+            if self.find(await self.known(), key) is not None:
                 continue
             kinds = {kind_of(value) for value in values if value is not None}
             if not kinds:
                 continue
-            if not KEY.fullmatch(key):
-                refused[key] = "a field's key has letters, digits, _ and -"
-                continue
-            kind = kinds.pop() if len(kinds) == 1 else "text"
-            new = {"key": key, "type": kind, "title": key, "active": True, "description": "Kept by Wellkept."}
-            try:
-                answer = await self._api.client.post(PATH, json={"organization_field": new})
-            except StatusError as error:
-                refused[key] = f"Zendesk refuses to make this field (HTTP {error.status})"
-                continue
-            field = answer.json(dict[str, Field])["organization_field"]
-            known[field.key] = field
-        self._known = known
+            reason = await self._make(key, kinds.pop() if len(kinds) == 1 else "text")
+            if reason is not None:
+                refused[key] = reason
         return refused
+
+    async def _make(self, key: str, kind: str) -> str | None:
+        """Make one field; return why that was not possible."""
+        if not KEY.fullmatch(key):
+            return "a field's key has letters, digits, _ and -"
+        new = {"key": key, "type": kind, "title": key, "active": True, "description": "Kept by Wellkept."}
+        try:
+            answer = await self._api.client.post(PATH, json={"organization_field": new})
+        except StatusError as error:
+            self._known = None  # another process may have been quicker
+            if self.find(await self.known(), key) is not None:
+                return None
+            return f"Zendesk refuses to make this field (HTTP {error.status})"
+        field = answer.json(dict[str, Field])["organization_field"]
+        self._known = {**await self.known(), field.key: field}
+        return None
+
+    @staticmethod
+    def find(known: Mapping[str, Field], key: str) -> Field | None:
+        """Return the field of a key; Zendesk keeps keys in lower case."""
+        return known.get(key) or known.get(key.lower())
 
 
 def kind_of(value: Json) -> str:

@@ -156,11 +156,9 @@ class Reading:
             known = Rating(since=known.since, began=now)
         start = {"start_time": max(0, known.since - self._rating_lookback)} if known.since else {}
         async for page, following in self._list(rows.RATING, known.cursor, start):
-            done = following is None
-            cursor = Rating(since=known.began, began=known.began) if done else Rating(
-                since=known.since, began=known.began, cursor=following
-            )  # fmt: skip
-            yield _batch(rows.each(page, self._rating), cursor)
+            reached = Rating(since=known.since, began=known.began, cursor=following)
+            done = Rating(since=known.began, began=known.began)
+            yield _batch(rows.each(page, self._rating), done if following is None else reached)
 
     async def deleted_tickets(self, at: Place | None) -> AsyncGenerator[Batch, None]:
         """Yield the deletions of what is in the bin; every read goes through all of it."""

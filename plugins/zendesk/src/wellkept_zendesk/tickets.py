@@ -83,8 +83,8 @@ class _Tickets:
     async def _present(self, targets: Sequence[Target]) -> dict[str, Present]:
         found: dict[str, Present] = {}
         for part in chunks(list({target.id for target in targets if target.type == "ticket" and target.id.isdigit()})):
-            page = await self._api.show_many("tickets", part, Present)
-            found |= {str(row.id): row for row, _ in page.rows if row.status != "deleted"}
+            shown = await self._api.show_many("tickets", part, Present)
+            found |= {str(row.id): row for row in shown if row.status != "deleted"}
         return found
 
     async def _change(self, method: str, path: str, body: Mapping[str, Any]) -> Outcome:
