@@ -29,6 +29,7 @@ class Checked:
         mode: Whether that account handles real customers, if a source can tell.
         conflict: It is another account, mode or plugin than the stored data are of: what to say about it.
         unreachable: The vendor did not answer, so nothing is known.
+        expires_at: When the first of its credentials ends, epoch ms, if a source can tell.
     """
 
     instance: str
@@ -37,6 +38,7 @@ class Checked:
     mode: Literal["live", "test"] | None = None
     conflict: Refused | None = None
     unreachable: bool = False
+    expires_at: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -54,6 +56,7 @@ async def check(runtime: Runtime, instance: Instance) -> Checked:
     account: str | None = None
     mode: Literal["live", "test"] | None = None
     unreachable = False
+    ends: list[int] = []
     parts: list[Source | Action] = [*instance.sources, *instance.actions.values()]
     for part in parts:
         result = await _ask(part)
@@ -68,9 +71,11 @@ async def check(runtime: Runtime, instance: Instance) -> Checked:
             message = f"two vendor accounts answer: {account!r} and {result.vendor_account!r}"
             findings.append(Finding(name="account", ok=False, message=message, mend="use credentials of one account"))
         account, mode = account or result.vendor_account, mode or result.mode
+        ends += [result.expires_at] if result.expires_at is not None else []
+    expires_at = min(ends, default=None)
     conflict, healthy = None, all(finding.ok for finding in findings)
     if not unreachable and (account is not None or healthy or _is_known(runtime, instance)):
-        conflict = await _remember(runtime, instance, account, mode, healthy=healthy)
+        conflict = await _remember(runtime, instance, account, mode, expires_at, healthy=healthy)
         if conflict is not None:
             findings.append(Finding(name="account", ok=False, message=conflict.reason, mend=conflict.mend))
     return Checked(
@@ -80,6 +85,7 @@ async def check(runtime: Runtime, instance: Instance) -> Checked:
         mode=mode,
         conflict=conflict,
         unreachable=unreachable,
+        expires_at=expires_at,
     )
 
 
@@ -143,13 +149,21 @@ async def _ask(part: Source | Action) -> CheckResult | Exception | None:
 
 
 async def _remember(
-    runtime: Runtime, instance: Instance, account: str | None, mode: str | None, *, healthy: bool
+    runtime: Runtime, instance: Instance, account: str | None, mode: str | None, expires_at: int | None, *, healthy: bool
 ) -> Refused | None:
     digest, now = _digest(instance), runtime.clock.now()
 
     def job(tx: Tx) -> None:
         instances.remember_account(
-            tx, instance.name, instance.plugin, account=account, mode=mode, healthy=healthy, digest=digest, now=now
+            tx,
+            instance.name,
+            instance.plugin,
+            account=account,
+            mode=mode,
+            healthy=healthy,
+            digest=digest,
+            now=now,
+            expires_at=expires_at,
         )
 
     try:

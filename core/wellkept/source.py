@@ -203,11 +203,14 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
         findings: One per thing looked at, permission by permission.
         vendor_account: The vendor's id of the account behind the credential. Core remembers it and refuses another one.
         mode: Whether that account handles real customers.
+        expires_at: When the credential ends, epoch ms, where a person must renew it by then and the vendor tells. There is an
+            alert in time.
     """
 
     findings: Sequence[Finding]
     vendor_account: str | None = None
     mode: Literal["live", "test"] | None = None
+    expires_at: int | None = None
 
     @property
     def ok(self) -> bool:

@@ -32,6 +32,7 @@ class Remembered(NamedTuple):
     since: int | None = None
     failures: int = 0
     config_digest: str | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ def remember_account(
     healthy: bool,
     digest: str,
     now: int,
+    expires_at: int | None = None,
 ) -> None:
     """Note which vendor account answers to an instance's credential.
 
@@ -123,6 +125,7 @@ def remember_account(
         healthy: The check found nothing amiss: a paused instance runs again.
         digest: See `may_run`.
         now: Epoch ms.
+        expires_at: When the credential ends, epoch ms; None if nobody can tell.
 
     Raises:
         ConfigError: It is, or could be, another account, mode or plugin than before; nothing is changed.
@@ -138,9 +141,9 @@ def remember_account(
                 guidance="use one that works and may read its own account, or put the old one back",
             )
     tx.execute(
-        "UPDATE instances SET vendor_account = COALESCE(vendor_account, ?), mode = COALESCE(mode, ?), config_digest = ?"
-        " WHERE instance = ?",
-        (account, mode, digest, instance),
+        "UPDATE instances SET vendor_account = COALESCE(vendor_account, ?), mode = COALESCE(mode, ?), config_digest = ?,"
+        " expires_at = ? WHERE instance = ?",
+        (account, mode, digest, expires_at, instance),
     )
     if healthy:
         tx.execute(

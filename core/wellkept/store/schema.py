@@ -59,6 +59,7 @@ _table(
     _int("since", null=True),
     _int("failures", default="0"),
     _text("config_digest", null=True),
+    _int("expires_at", null=True),  # when the credential ends, as far as the vendor told
 )
 
 _table("locks", _text("name", key=True), _text("owner"), _int("epoch"), _int("expires_at"))
@@ -462,6 +463,37 @@ _table(
     _int("at"),
     Index("sent_messages_by_address", "address_digest", "at"),
 )
+
+# --- alerts ----------------------------------------------------------------------------------------------------------------
+
+_table(
+    "alerts",
+    _seq(),
+    _text("condition"),
+    _text("subject"),
+    _text("severity"),  # critical | warning
+    _int("since"),  # as far as is known, when it became so
+    _int("opened_at"),
+    _text("detail"),
+    _int("ended_at", null=True),
+    Index("alerts_by_end", "ended_at"),
+)
+"""Episodes: something was wrong from `opened_at` to `ended_at`. Of a condition and subject at most one is open."""
+
+_table(
+    "alert_notices",
+    _seq(),
+    _int("alert"),
+    _text("channel"),  # mail | webhook
+    _text("what"),  # opened | ended
+    _int("tries", default="0"),
+    _int("not_before", default="0"),
+    _int("sent_at", null=True),
+    _text("note", null=True),  # why the last try failed
+    UniqueConstraint("alert", "channel", "what"),
+    Index("alert_notices_open", "sent_at", "channel"),
+)
+"""What is to be told of episodes, and whether it was."""
 
 # --- trust -------------------------------------------------------------------------------------------------------------------
 
