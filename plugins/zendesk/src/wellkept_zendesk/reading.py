@@ -218,7 +218,7 @@ class Reading:
             found.records += mapped.records
             found.deletions += mapped.deletions
             found.rejects += mapped.rejects
-            asked_at = _date(response, asked_at)
+            asked_at = _missed_at(response, asked_at)
         found.deletions += [Deletion(record=shape.record, id=id_, version=asked_at) for id_ in ids if id_ not in told]
 
     async def _ratings_by_id(self, ids: Sequence[str]) -> Mapped:
@@ -239,7 +239,7 @@ class Reading:
             found.records += mapped.records
             found.rejects += mapped.rejects
             if not mapped.records and not mapped.rejects:
-                found.deletions.append(Deletion(record=rows.RATING.record, id=id_, version=_date(answer, asked_at)))
+                found.deletions.append(Deletion(record=rows.RATING.record, id=id_, version=_missed_at(answer, asked_at)))
         return found
 
     def _ticket(self, row: wire.Ticket) -> Made:
@@ -269,9 +269,13 @@ def _batch(mapped: Mapped, at: Place) -> Batch:
     return Batch(records=mapped.records, deletions=mapped.deletions, rejects=mapped.rejects, cursor=cursor)
 
 
-def _date(response: Response, otherwise: int) -> int:
-    """Return when an answer was given, on Zendesk's clock, epoch ms."""
+def _missed_at(response: Response, otherwise: int) -> int:
+    """Return the version of an absence, epoch ms: just before the second in which it was noticed, on Zendesk's clock.
+
+    Zendesk tells time by the second. What comes back within that same second must not be taken for older than its absence;
+    where the absence should have counted after all, the export says so within minutes.
+    """
     try:
-        return round(parsedate_to_datetime(response.headers["date"]).timestamp() * 1000)
+        return round(parsedate_to_datetime(response.headers["date"]).timestamp() * 1000) - 1
     except (KeyError, ValueError, TypeError):
         return otherwise
