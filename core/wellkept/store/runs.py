@@ -41,9 +41,6 @@ LEASE_SECONDS = 60.0
 BEATS = 4
 """How often a run shows that it lives in the time of a lease; three may be missed before it ends."""
 
-SILENT_SECONDS = 300.0
-"""An event loop that does nothing for so long is stuck: its run gives no more sign of life, and others take over."""
-
 _log = logging.getLogger(__name__)
 _counter = itertools.count()
 _mine: set[str] = set()
@@ -167,8 +164,8 @@ async def running(
 ) -> AsyncIterator[Run]:
     """Be the one run that works on the store.
 
-    The heartbeat has a thread of its own, since a step may compute for longer than a lease lasts. It stops when the event loop
-    is stuck for `SILENT_SECONDS`. Its rhythm is real time; what it writes is the store's clock.
+    The heartbeat has a thread of its own, since a step may compute for longer than a lease lasts; it stops when the event loop
+    is stuck. Its rhythm is real time; what it writes is the store's clock.
 
     Args:
         store: The store.
@@ -409,28 +406,12 @@ def _end_streams(tx: Tx, run_id: str, error: str, now: int) -> None:
 
 
 def _heart(store: Store, run: Run, seconds: float) -> Heartbeat:
-    loop = asyncio.get_running_loop()
-    unheard = 0  # beats that the event loop has not answered; counted, since a process that was paused must not seem stuck
-
-    def hear() -> None:
-        nonlocal unheard
-        unheard = 0
-
     def beat() -> bool:
-        nonlocal unheard
-        if unheard * seconds > SILENT_SECONDS:
-            _log.error("run %s: it hangs in %s; its lease is no longer held on", run.id, run.doing)
-            return False
-        unheard += 1
-        try:
-            loop.call_soon_threadsafe(hear)
-        except RuntimeError:  # the loop is closed: the run has just ended
-            return False
         return store.write_now(lambda tx: heartbeat(tx, run, store.clock.now()))
 
     def lost() -> None:
         run.lost = True
-        _log.error("run %s: nothing more will be committed; another process may take over", run.id)
+        _log.error("run %s: lost its lease in %s; nothing more will be committed", run.id, run.doing)
 
     return Heartbeat(f"heartbeat of run {run.id}", beat, seconds, lost)
 
