@@ -386,3 +386,14 @@ def test_somebody_of_two_accounts_belongs_to_neither(book: Any) -> None:
     book.person("mixpanel:p", email="ana@agency.com")
     book.resolve()
     assert "mixpanel:p" not in book.homes()
+
+
+def test_people_of_an_account_that_their_vendor_has_no_record_of_are_found_by_our_id(book: Any) -> None:
+    book.put("stripe:1", external_id="7")
+    book.person("mixpanel:p", account_ref="7", account_external_id="7")
+    book.resolve()
+    assert book.homes() == {"mixpanel:p": book.home("stripe:1")}
+    book.put("mixpanel:7", name="Seven")
+    book.resolve()
+    assert book.homes() == {"mixpanel:p": book.home("mixpanel:7")}
+    assert book.together("stripe:1", "mixpanel:7")

@@ -157,8 +157,14 @@ def domain_keys(account: Account, people: Sequence[Person], rules: Rules) -> lis
     return [Key("domain", domain, "people" if most > 1 else "somebody")]
 
 
-def person_keys(person: Person, rules: Rules) -> list[Key]:
-    """Return the keys of a person: addresses and our id of them; of one without an account also what may tell which it is."""
+def person_keys(person: Person, rules: Rules, *, stray: bool = False) -> list[Key]:
+    """Return the keys of a person: addresses and our id of them.
+
+    Args:
+        person: The person.
+        rules: The rules.
+        stray: No account record is named, or one that is unknown: what may tell the account is a key as well.
+    """
     if is_staff(person) or person.test:
         return []
     role: Role = "several" if person.other_account_refs else "verified" if person.email_verified else "unverified"
@@ -169,7 +175,7 @@ def person_keys(person: Person, rules: Rules) -> list[Key]:
     keys = [Key("email", form, role) for form, role in forms.items() if rules.believes_address(form)]
     if (user := believable(person.external_id)) is not None:
         keys.append(Key("user", user))
-    if person.account_ref is None:
+    if stray or person.account_ref is None:
         if (external_id := our_id(person.account_external_id, rules)) is not None:
             keys.append(Key("external_id", external_id))
         if person.email and "@" in person.email and (domain := rules.company_domain(person.email)):

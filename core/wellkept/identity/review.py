@@ -216,7 +216,7 @@ class Review:
         params = () if instance is None else (instance,)
         more = "" if instance is None else " AND t.instance = ?"
         for owner, person in self._tables.rows(self._reader, Person, condition + more, params):
-            keys = person_keys(person, self._rules)
+            keys = person_keys(person, self._rules, stray=True)
             if keys:
                 values = sorted({key.value for key in keys})
                 yield Alone(type=Person.type, record=Node(owner, person.id), name=person.name, account=None, values=values)

@@ -95,6 +95,7 @@ class Indexer:
 
     def accounts(self, nodes: Sequence[Node]) -> None:
         """Make the keys of account records, and have those solved again whose keys have changed."""
+        self.persons(self._waiting_for(nodes))
         found = dict(account_records(self._tx, self._tables, nodes))
         people = people_of(self._tx, self._tables, list(found))
         keys: dict[Node, dict[StoredKey, str]] = {node: {} for node in nodes}
@@ -107,25 +108,54 @@ class Indexer:
             keys[node] = dict.fromkeys(stored.values(), node.id)
         self._changed(evidence.replace(self._tx, Account.type, keys), nodes)
 
+    def _waiting_for(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return the persons who name some account records and came before them."""
+        if Person not in self._tables.types:
+            return []
+        found: set[Node] = set()
+        for part in parts(nodes):
+            rows = self._tx.rows(
+                f"WITH v (instance, id) AS (VALUES {pairs(part)})"  # noqa: S608 - names from the type
+                f" SELECT DISTINCT p.instance, p.id FROM v CROSS JOIN {self._tables.table(Person)} p CROSS JOIN identity_keys k"
+                " WHERE p.instance = v.instance AND p.account_ref = v.id"
+                " AND k.type = 'person' AND k.instance = p.instance AND k.record_id = p.id AND k.holder = ''",
+                [value for node in part for value in node],
+            )
+            found.update(Node(*row) for row in rows)
+        return sorted(found)
+
     def persons(self, nodes: Sequence[Node]) -> None:
         """Make the keys of persons, and have their account records looked at again."""
+        if not nodes:
+            return
         shape = self._tables.shape(Person)
         keys: dict[Node, dict[StoredKey, str]] = {node: {} for node in nodes}
         named: set[Node] = set()
         strays: set[Node] = set()
+        accounts = self._tables.table(Account)
         for part in parts(nodes):
+            params = [value for node in part for value in node]
+            wanted = f"WITH v (instance, id) AS (VALUES {pairs(part)})"
+            known = set(
+                self._tx.all(
+                    f"{wanted} SELECT DISTINCT a.instance, a.id FROM v CROSS JOIN {shape.table} r CROSS JOIN {accounts} a"  # noqa: S608
+                    " WHERE r.instance = v.instance AND r.id = v.id AND a.instance = r.instance AND a.id = r.account_ref",
+                    params,
+                )
+            )
             rows = self._tx.rows(
-                f"WITH v (instance, id) AS (VALUES {pairs(part)})"  # noqa: S608 - names from the type
-                f" SELECT r.instance, {shape.select('r')} FROM v CROSS JOIN {shape.table} r"
+                f"{wanted} SELECT r.instance, {shape.select('r')} FROM v CROSS JOIN {shape.table} r"  # noqa: S608
                 " WHERE r.instance = v.instance AND r.id = v.id AND r.deleted = 0",
-                [value for node in part for value in node],
+                params,
             )
             for instance, *values in rows:
                 person = shape.record(values)
                 node, holder = Node(instance, person.id), person.account_ref or ""
+                if (instance, holder) not in known:
+                    holder = ""
                 stored = {
                     (key.kind, key.digest): StoredKey(key.kind, key.digest, key.role)
-                    for key in person_keys(person, self._rules)
+                    for key in person_keys(person, self._rules, stray=not holder)
                 }
                 keys[node] = dict.fromkeys(stored.values(), holder)
                 (named if holder else strays).add(Node(instance, holder) if holder else node)

@@ -15,7 +15,7 @@ from dataclasses import astuple, dataclass
 from wellkept.identity.rules import Rules
 from wellkept.pipeline.indexing import Hubs, Indexer
 from wellkept.pipeline.solving import BY_REFERENCE, ResolveReport, Solving
-from wellkept.pipeline.strays import find_accounts
+from wellkept.pipeline.strays import find_accounts, named
 from wellkept.records import Account, Person
 from wellkept.settings import Identity
 from wellkept.store import evidence
@@ -91,7 +91,7 @@ class _Steps:
         evidence.enqueue(tx, "account", accounts)
         span = (rows[0][0], rows[-1][0])
         if Person in self.tables.types and Person.type in nodes:
-            _link_persons(tx, self.tables.table(Person), span, self.now)
+            _link_persons(tx, self.tables, span, self.now)
             self._indexer(tx).persons(sorted(set(nodes[Person.type])))
         for type_ in self.tables.types:
             if type_.type in nodes and type_ is not Account:
@@ -119,7 +119,7 @@ class _Steps:
         nodes = evidence.waiting(tx, "person", self.chunk)
         if not nodes:
             return None
-        touched = find_accounts(tx, self.tables.table(Person), nodes, self.hubs, self.now)
+        touched = find_accounts(tx, self.tables, nodes, self.hubs, self.now)
         evidence.done(tx, "person", nodes)
         return ResolveReport(touched=touched)
 
@@ -127,8 +127,9 @@ class _Steps:
         return Indexer(tx, self.tables, self.rules, self.hubs, self.now)
 
 
-def _link_persons(tx: Tx, persons: str, span: tuple[int, int], now: int) -> None:
+def _link_persons(tx: Tx, tables: RecordTables, span: tuple[int, int], now: int) -> None:
     """Link changed persons to the accounts that they name; whom they leave must be measured as well."""
+    persons = tables.table(Person)
     changed = "SELECT DISTINCT c.instance, c.id FROM changes c WHERE c.type = 'person' AND c.seq BETWEEN ? AND ?"
     link = "l.type = 'person' AND l.instance = c.instance AND l.record_id = c.id"
     tx.execute(
@@ -136,24 +137,24 @@ def _link_persons(tx: Tx, persons: str, span: tuple[int, int], now: int) -> None
         f" WHERE 1 = 1 {TOUCH}",
         (now, *span),
     )
-    named = (
+    linked = (
         f"SELECT p.instance, p.id, a.account FROM ({changed}) c JOIN {persons} p"  # noqa: S608 - names from the type
         " ON p.instance = c.instance AND p.id = c.id JOIN links a ON a.type = 'account' AND a.instance = p.instance"
         " AND a.record_id = p.account_ref"
     )
     stray = (
-        f"SELECT 1 FROM {persons} s WHERE s.instance = links.instance AND s.id = links.record_id"  # noqa: S608 - likewise
-        " AND s.account_ref IS NULL AND s.deleted = 0"
+        f"SELECT 1 FROM {persons} s WHERE s.instance = links.instance AND s.id = links.record_id AND s.deleted = 0"  # noqa: S608
+        f" AND NOT EXISTS ({named(tables, 's')})"
     )
     tx.execute(
         "DELETE FROM links WHERE type = 'person' AND EXISTS"  # noqa: S608 - names from the type
         f" (SELECT 1 FROM ({changed}) c WHERE c.instance = links.instance AND c.id = links.record_id) AND NOT EXISTS"
-        f" (SELECT 1 FROM ({named}) n WHERE n.instance = links.instance AND n.id = links.record_id) AND NOT EXISTS ({stray})",
+        f" (SELECT 1 FROM ({linked}) n WHERE n.instance = links.instance AND n.id = links.record_id) AND NOT EXISTS ({stray})",
         (*span, *span),
     )
     tx.execute(
         "INSERT INTO links (type, instance, record_id, account, evidence, at)"  # noqa: S608 - names from the type
-        f" SELECT 'person', n.instance, n.id, n.account, ?, ? FROM ({named}) n WHERE 1 = 1"
+        f" SELECT 'person', n.instance, n.id, n.account, ?, ? FROM ({linked}) n WHERE 1 = 1"
         " ON CONFLICT (type, instance, record_id) DO UPDATE SET account = excluded.account, evidence = excluded.evidence,"
         " at = excluded.at WHERE links.account <> excluded.account OR links.evidence <> excluded.evidence",
         (BY_REFERENCE, now, *span),

@@ -230,8 +230,8 @@ class Solving:
         self._tx.many(
             "INSERT INTO links (type, instance, record_id, account, evidence, at)"  # noqa: S608 - names from the type
             f" SELECT 'person', p.instance, p.id, ?, ?, ? FROM {self._persons} p WHERE p.instance = ? AND p.account_ref = ?"
-            " ON CONFLICT (type, instance, record_id) DO UPDATE SET account = excluded.account, at = excluded.at"
-            " WHERE links.account <> excluded.account",
+            " ON CONFLICT (type, instance, record_id) DO UPDATE SET account = excluded.account, evidence = excluded.evidence,"
+            " at = excluded.at WHERE links.account <> excluded.account OR links.evidence <> excluded.evidence",
             [(account, BY_REFERENCE, self._now, *node) for node, account in moved],
         )
         self._tx.many(

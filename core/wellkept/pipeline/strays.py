@@ -11,29 +11,30 @@ from collections.abc import Sequence
 import msgspec
 
 from wellkept.pipeline.indexing import Hubs
-from wellkept.records import Person
+from wellkept.records import Account, Person
 from wellkept.store import evidence
 from wellkept.store.accounts import Node, mark_dirty, pairs
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.evidence import StoredKey, parts
+from wellkept.store.records import RecordTables
 
 ORDER = ("external_id", "user", "email", "domain")
 """The kinds of keys by which an account is found, the best one first."""
 
 
-def find_accounts(tx: Tx, persons: str, nodes: Sequence[Node], hubs: Hubs, now: int) -> int:
+def find_accounts(tx: Tx, tables: RecordTables, nodes: Sequence[Node], hubs: Hubs, now: int) -> int:
     """Link persons to the accounts that their keys tell, or to none; return how many accounts must be measured again.
 
     Those whose vendor names an account are left as they are.
 
     Args:
         tx: The transaction.
-        persons: The table of persons.
+        tables: The record tables.
         nodes: The persons.
         hubs: Keys that tell nothing.
         now: The current instant, epoch ms.
     """
-    strays = _strays(tx, persons, nodes)
+    strays = _strays(tx, tables, nodes)
     keys = evidence.own_keys(tx, Person.type, sorted(strays))
     new: list[tuple[str, str, str, str, int]] = []
     gone: list[Node] = []
@@ -59,19 +60,25 @@ def find_accounts(tx: Tx, persons: str, nodes: Sequence[Node], hubs: Hubs, now: 
     return len(dirty)
 
 
-def _strays(reader: Reader, persons: str, nodes: Sequence[Node]) -> dict[Node, str | None]:
-    """Return those of some persons whose vendor names no account, and to which they are linked now."""
+def _strays(reader: Reader, tables: RecordTables, nodes: Sequence[Node]) -> dict[Node, str | None]:
+    """Return those of some persons whose vendor names no account that is known, and to which they are linked now."""
+    persons = tables.table(Person)
     found: dict[Node, str | None] = {}
     for part in parts(nodes):
         rows = reader.rows(
             f"WITH v (instance, id) AS (VALUES {pairs(part)})"  # noqa: S608 - names from the type
             f" SELECT p.instance, p.id, l.account FROM v CROSS JOIN {persons} p"
             " LEFT JOIN links l ON l.type = 'person' AND l.instance = p.instance AND l.record_id = p.id"
-            " WHERE p.instance = v.instance AND p.id = v.id AND p.account_ref IS NULL AND p.deleted = 0",
+            f" WHERE p.instance = v.instance AND p.id = v.id AND p.deleted = 0 AND NOT EXISTS ({named(tables, 'p')})",
             [value for node in part for value in node],
         )
         found.update((Node(instance, id_), account) for instance, id_, account in rows)
     return found
+
+
+def named(tables: RecordTables, person: str) -> str:
+    """Return an SQL subquery for the account record that a person's row names."""
+    return f"SELECT 1 FROM {tables.table(Account)} n WHERE n.instance = {person}.instance AND n.id = {person}.account_ref"  # noqa: S608
 
 
 def _account(reader: Reader, keys: Sequence[StoredKey], hubs: Hubs) -> tuple[str | None, StoredKey | None]:
