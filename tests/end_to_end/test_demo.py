@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from wellkept.cli import main
 from wellkept.cli.exits import Exit
 from wellkept.demo import Check, DemoClock, DemoReport, demo
+from wellkept.testing import FakeClock
 from wellkept.testing.faults import Fault
+from wellkept.testing.simulation import Setting
 from wellkept.testing.world import Seen
 from wellkept_hubspot.simulation import HubSpotSimulation
+from wellkept_mixpanel.simulation import MixpanelSimulation
 from wellkept_stripe.simulation import StripeSimulation
+from wellkept_zendesk.simulation import ZendeskSimulation
 
 VENDORS = {"stripe", "zendesk", "mixpanel", "hubspot"}
 
@@ -125,6 +131,54 @@ def test_the_command_shows_everything(tmp_path: Path, capsys: pytest.CaptureFixt
     assert document["ok"]
     assert document["links"]["precision"] > 0.98
     assert {item["capability"] for item in document["received"]["stripe"]} == {"score.push"}
+
+
+@pytest.mark.parametrize(
+    ("simulation", "path", "requests", "seconds"),
+    [
+        (ZendeskSimulation, "/api/v2/incremental/tickets/cursor.json?start_time=0", 10, 60),
+        (ZendeskSimulation, "/api/v2/groups.json", 200, 60),
+        (MixpanelSimulation, "/api/2.0/export?project_id=2345678&from_date=2026-01-01&to_date=2026-01-01", 3, 1),
+        (HubSpotSimulation, "/crm/objects/2026-03/companies/search", 5, 1),
+        (HubSpotSimulation, "/crm/owners/2026-03", 190, 10),
+        (StripeSimulation, "/v1/customers?limit=1", 25, 1),
+    ],
+)
+def test_the_demo_s_vendors_insist_on_their_limits(
+    simulation: Any, path: str, requests: int, seconds: float, tmp_path: Path
+) -> None:
+    """No limit is switched off: one request too many, and the vendor says so."""
+    clock = FakeClock()
+    made = simulation(Setting(accounts=3, seed=1, clock=clock, folder=tmp_path))
+    made.start()
+    try:
+        answered = asyncio.run(_ask(made._server.url, path, _headers(made), requests + 1))
+        assert answered[-1] == 429
+        assert set(answered[:-1]) == {200}
+        clock.advance(seconds + 1)
+        assert asyncio.run(_ask(made._server.url, path, _headers(made), 1)) == [200]
+    finally:
+        made.close()
+
+
+def _headers(made: Any) -> dict[str, str]:
+    simulator = made._simulator
+    if isinstance(made, StripeSimulation):
+        return {"authorization": f"Bearer {simulator.key}"}
+    if isinstance(made, HubSpotSimulation):
+        return {"authorization": f"Bearer {simulator.token}"}
+    if isinstance(made, ZendeskSimulation):
+        return {"authorization": f"Bearer {simulator.grant.access}"}
+    basic = base64.b64encode(f"{simulator.service_account}:{simulator.secret}".encode()).decode()
+    return {"authorization": f"Basic {basic}"}
+
+
+async def _ask(url: str, path: str, headers: dict[str, str], times: int) -> list[int]:
+    """Ask so many times for something, and return the answers' statuses."""
+    search = {"filterGroups": [], "properties": [], "sorts": [], "limit": 1, "after": "0"} if path.endswith("/search") else None
+    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+        method = "GET" if search is None else "POST"
+        return [(await client.request(method, path, json=search)).status_code for _ in range(times)]
 
 
 async def test_waits_pass_at_once_in_the_demo_s_time_and_together() -> None:
