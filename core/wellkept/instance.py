@@ -198,17 +198,17 @@ class Instance:
         return self._hash_text(json.dumps([self.plugin, self.table.rest, values], sort_keys=True, default=str))
 
     def report(self, reason: str, mend: str | None = None) -> None:
-        """Add a problem of this instance."""
-        self._plugins.problems.append(
-            Problem(
-                stage="collect",
-                reason=reason,
-                mend=mend,
-                instance=self.name,
-                plugin=self.plugin,
-                distribution=self.distribution,
-            )
+        """Add a problem of this instance, once: a server finds the same ones in every run."""
+        problem = Problem(
+            stage="collect",
+            reason=reason,
+            mend=mend,
+            instance=self.name,
+            plugin=self.plugin,
+            distribution=self.distribution,
         )
+        if problem not in self._plugins.problems:
+            self._plugins.problems.append(problem)
 
     def _collect(self, hook: str) -> list[Any]:
         return self._plugins.collect(self.plugin, hook, instance=self.name, ctx=self.ctx)

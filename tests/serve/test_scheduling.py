@@ -225,6 +225,12 @@ async def test_an_instance_without_streams_runs_the_later_steps(leader: Bench) -
     assert leader.home.log() == []
 
 
+def test_what_every_run_finds_is_one_problem(bench: Bench) -> None:
+    for _ in range(3):
+        bench.runtime.instances["probe"].report("a column is declared twice")
+    assert len(bench.runtime.problems) == 1
+
+
 # --- runs that were replaced, or are to stop -------------------------------------------------------------------------------
 
 
