@@ -43,6 +43,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "backup": ("wellkept.cli.backup:backup", "A sound copy of the store, taken while it is in use."),
     "store": ("wellkept.cli.store:store", "Move a store between SQLite and PostgreSQL."),
     "demo": ("wellkept.cli.demo:demo", "The whole path on this machine, against simulators."),
+    "new-plugin": ("wellkept.cli.new_plugin:new_plugin", "The start of a plugin, with tests that pass."),
     "state": ("wellkept.cli.state:state", "Show and reset where streams go on."),
 }
 """Name to where the command is and what it does, in the order of ``--help``."""

@@ -122,6 +122,12 @@ class Bench:
         """Read one stream, after those that it depends on, and return what came of it."""
         return next(result for result in self.sync(stream, full=full).streams if result.stream == stream)
 
+    def read(self, stream: str, *, full: bool = False) -> StreamResult:
+        """Read one stream, which must end well."""
+        result = self.result(stream, full=full)
+        assert result.state == "done", f"{stream}: {result.error or result.note}"
+        return result
+
     def batches(self, stream: str) -> Iterator[Batch]:
         """Read a stream from its beginning, past core, and yield its batches as they come."""
         source, found = self.instance.streams[stream]

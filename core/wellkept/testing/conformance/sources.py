@@ -122,8 +122,7 @@ class SourceTests(Case):
 
     def test_everything_is_read_once(self, bench: Bench, stream: str) -> None:
         """No record is lost: a stream is read to its end; no batch is too large, and every row is of a declared type."""
-        result = bench.result(stream)
-        assert result.state == "done", result.error or result.note
+        bench.read(stream)
         rows = bench.rows(stream)
         assert rows, f"the simulator has no rows for {stream}: give it some in vendor()"
         declared = {type_.type for type_ in (*bench.streams[stream].records, *bench.streams[stream].includes)}
@@ -141,18 +140,18 @@ class SourceTests(Case):
 
     def test_reading_again_changes_nothing(self, bench: Bench, stream: str) -> None:
         """Idempotence: the same rows read again, in full and from the cursor, are the same rows."""
-        bench.result(stream)
+        bench.read(stream)
         before = bench.rows()
-        again = bench.result(stream, full=True)
+        again = bench.read(stream, full=True)
         assert (again.inserted, again.updated, again.deleted) == (0, 0, 0), again.counts
-        bench.result(stream)
+        bench.read(stream)
         assert bench.rows() == before
 
     def test_reading_goes_on_from_every_cursor(self, bench: Bench, simulator: Simulator, stream: str) -> None:
         """No record is lost: a read that is broken off after any request, in a new process, ends with the same rows."""
         bench.begin_anew()
         simulator.log.clear()
-        bench.result(stream)
+        bench.read(stream)
         expected, requests = bench.rows(), len(simulator.log.requests)
         for passing in range(requests):
             bench.begin_anew()
@@ -167,14 +166,13 @@ class SourceTests(Case):
 
     def test_changes_are_found(self, bench: Bench, simulator: Simulator, stream: str) -> None:
         """Older never overwrites newer: what changed at the vendor arrives with a greater version, and nothing else changes."""
-        bench.result(stream)
+        bench.read(stream)
         before, versions = bench.rows(stream), bench.versions(stream)
         bench.clock.advance(3600)
         if not self.change(simulator, stream):
             pytest.skip(f"{type(self).__name__}.change() has no change for {stream}")
         bench.clock.advance(60)
-        result = bench.result(stream)
-        assert result.state == "done", result.error or result.note
+        bench.read(stream)
         after = bench.rows(stream)
         changed = {key for key in before.keys() & after.keys() if before[key] != after[key]}
         assert changed or before.keys() != after.keys(), "the change was not found"
@@ -186,14 +184,13 @@ class SourceTests(Case):
     @pytest.mark.parametrize("fault", PASSING)
     def test_a_passing_fault_is_borne(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
         """Faults: what passes costs time, no row and no attention; Retry-After is honoured."""
-        bench.result(stream)
+        bench.read(stream)
         expected = bench.rows()
         bench.begin_anew()
         simulator.log.clear()
         hit = PASSING[fault]
         simulator.faults.add(hit)
-        result = bench.result(stream)
-        assert result.state == "done", result.error or result.note
+        bench.read(stream)
         assert bench.rows() == expected
         hurt = [entry for entry in simulator.log.requests if entry.fault]
         assert hurt, "the fault hit nothing: the stream makes too few requests"
@@ -204,7 +201,7 @@ class SourceTests(Case):
     @pytest.mark.parametrize("fault", LASTING)
     def test_a_lasting_fault_loses_nothing(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
         """Faults: what lasts fails the stream with a reason; the next run makes it good, and success hides nothing."""
-        bench.result(stream)
+        bench.read(stream)
         expected = bench.rows()
         bench.begin_anew()
         simulator.faults.add(LASTING[fault])
@@ -213,8 +210,7 @@ class SourceTests(Case):
         assert result.error or result.note
         simulator.faults.clear()
         bench.clock.advance(3600)
-        result = bench.result(stream)
-        assert result.state == "done", result.error or result.note
+        bench.read(stream)
         assert bench.rows() == expected
 
     def test_a_bad_row_is_put_aside(self, bench: Bench, simulator: Simulator, stream: str) -> None:
@@ -222,7 +218,7 @@ class SourceTests(Case):
         fault = self.bad_rows.get(stream)
         if fault is None:
             pytest.skip(f"{type(self).__name__}.bad_rows has no fault for {stream}")
-        bench.result(stream)
+        bench.read(stream)
         expected = bench.rows(stream)
         bench.begin_anew()
         simulator.faults.add(fault)
@@ -233,7 +229,7 @@ class SourceTests(Case):
         assert all(letter.reason for letter in letters)
         assert len(expected) > len(bench.rows(stream)) > 0
         bench.clock.advance(3600)
-        bench.result(stream, full=True)
+        bench.read(stream, full=True)
         assert bench.rows(stream) == expected
         assert [letter for letter in bench.letters() if letter.stream == stream] == [], "a row that came at last is still aside"
 
