@@ -338,7 +338,8 @@ def install(redactor: Redactor = REDACTOR) -> Iterator[None]:
     guarded = [(handler, handler.formatter) for handler in _root_handlers()]
     for handler, formatter in guarded:
         handler.addFilter(fields)
-        handler.setFormatter(RedactingFormatter(formatter, redactor))
+        if not isinstance(formatter, RedactingFormatter):
+            handler.setFormatter(RedactingFormatter(formatter, redactor))
     try:
         yield
     finally:

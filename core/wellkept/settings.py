@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from wellkept.errors import ConfigError
 from wellkept.place import password_in
 from wellkept.redact import REDACTOR
-from wellkept.secrets import Secret
+from wellkept.secrets import BUILT_IN, Secret
 
 
 def _zone(name: str) -> str:
@@ -199,6 +199,127 @@ class Serve(_Table):
     ``OTEL_EXPORTER_OTLP_*`` variables of the environment say."""
 
 
+Condition = Literal["failed", "partial", "stale", "held", "breaker", "credential", "quota", "dead-letters"]
+"""What there are alerts for; `docs/runbook.md` has a section for each."""
+
+
+def _own_secret(secret: Secret) -> Secret:
+    if secret.reference.partition(":")[0] not in BUILT_IN:
+        raise ValueError("write env:NAME or file:path: an alert must not need a plugin, nor show its address to all readers")
+    return secret
+
+
+OwnSecret = Annotated[Secret, AfterValidator(_own_secret)]
+"""A secret that no plugin provides."""
+
+
+def _hours(text: str) -> str:
+    from wellkept.pipeline.quiet import parse
+
+    try:
+        parse(text)
+    except ConfigError as error:
+        raise ValueError(f"{error.message}; {error.guidance}") from error
+    return text
+
+
+def _one_address(text: str) -> str:
+    local, at, domain = text.rpartition("@")
+    if not (at and local and domain) or any(char.isspace() or not char.isprintable() or char in "<>,;" for char in text):
+        raise ValueError("this is no e-mail address; write it plain, as in ops@example.com")
+    return text
+
+
+PlainAddress = Annotated[str, AfterValidator(_one_address)]
+
+
+class AlertMail(_Table):
+    """``[alerts.mail]``: alerts by mail, through a server of their own: no plugin has to work for them."""
+
+    to: Annotated[tuple[PlainAddress, ...], Field(min_length=1)]
+    """Who gets them."""
+    from_address: PlainAddress
+    """Who they come from."""
+    host: Annotated[str, Field(min_length=1)]
+    """The mail server."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """The usual one of the `tls` mode unless given: 587, 465 or 25."""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """``starttls`` is required, never optional; ``tls`` from the first byte; ``none`` sends no password but to this machine."""
+    username: str | None = None
+    """For the login; none without."""
+    password: OwnSecret | None = None
+    """Goes with `username`."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together")
+        if self.tls == "none" and self.password is not None and self.host not in {"localhost", "127.0.0.1", "::1"}:
+            raise ValueError('tls = "none" would send the password to another machine for all to read')
+        return self
+
+
+class AlertWebhook(_Table):
+    """``[alerts.webhook]``: alerts as signed JSON."""
+
+    url: OwnSecret
+    """Where they are posted to: a reference to the address, since whoever knows such addresses can often write to them."""
+    secret: OwnSecret
+    """Signs them, as Standard Webhooks says (``webhook-signature``)."""
+
+
+class Alerts(_Table):
+    """``[alerts]``: who is told when something is wrong, and when it is over."""
+
+    name: str | None = None
+    """What this installation is called in alerts; the machine's name unless given."""
+    mail: AlertMail | None = None
+    """By mail."""
+    webhook: AlertWebhook | None = None
+    """By webhook."""
+    ping: OwnSecret | None = None
+    """A reference to an address that is fetched after each healthy run, for a monitor outside that notices silence."""
+    quiet_hours: Annotated[str, AfterValidator(_hours)] | None = None
+    """``21:00-08:00`` in the installation's zone: what is not critical waits until they end."""
+    off: frozenset[Condition] = frozenset()
+    """Conditions of which nobody wants to hear."""
+    credential_days: Annotated[int, Field(ge=1)] = 14
+    """How many days before its end a credential is told of."""
+    quota_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """The used part of a quota (of an hour or longer) from which on it is nearly used."""
+    dead_letters: Annotated[int, Field(ge=1)] = 10
+    """New dead letters of an instance in a day from which on they are growing."""
+
+
+class Retention(_Table):
+    """``[retention]``: how long what nobody needs any more is kept, in days."""
+
+    automatic: bool = True
+    """Whether `wellkept serve` prunes once a day; `wellkept prune` does it by hand."""
+    runs_days: Annotated[int, Field(ge=7)] = 400
+    """The run table, and alerts that are over. Figures of a past day need the runs of that day."""
+    hints_days: Annotated[int, Field(ge=1)] = 14
+    """The same for the many small runs that webhooks and waiting policies cause."""
+    inbox_days: Annotated[int, Field(ge=7)] = 30
+    """Webhook hints that were answered. Until then a repetition is known as one."""
+    dead_letters_days: Annotated[int, Field(ge=7)] = 90
+    """Dead letters that were resolved or dropped, since they last came in. Open ones stay."""
+    scores_days: Annotated[int, Field(ge=90)] = 800
+    """The history of scores; of each score the last one before that stays."""
+    history_days: Annotated[int, Field(ge=400)] | None = None
+    """Past versions of records, from which frames of past days are made. None keeps them all."""
+    audit_days: Annotated[int, Field(ge=365)] | None = None
+    """The texts of the audit chain. None keeps them all; the chain itself stays for ever, and verifies."""
+
+
+class Logging(_Table):
+    """``[logging]``: what is said on standard error."""
+
+    format: Literal["console", "json"] = "console"
+    """``console`` for people, ``json`` for machines: one object per line. ``--log-format`` goes before."""
+
+
 class InstanceHead(BaseModel):
     """The keys of ``[plugins.NAME]`` that core reads itself; all others belong to the plugin."""
 
@@ -257,6 +378,12 @@ class Settings(_Table):
     """What holds for all messages."""
     serve: Serve = Serve()
     """What `wellkept serve` does."""
+    alerts: Alerts = Alerts()
+    """Who is told when something is wrong."""
+    retention: Retention = Retention()
+    """How long things are kept."""
+    logging: Logging = Logging()
+    """What is said on standard error."""
 
 
 InstanceHead.model_rebuild()

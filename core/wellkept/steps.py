@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wellkept.admission import admit, note_failure, note_success
 from wellkept.errors import ConfigError, RetryableError, WellkeptError
 from wellkept.identity.rules import Rules
+from wellkept.logs import log_fields
 from wellkept.pipeline.backfill import backfill
 from wellkept.pipeline.days import day_of
 from wellkept.pipeline.decide import DecideReport, decide
@@ -427,7 +428,8 @@ class Steps:
             timer = asyncio.timeout(terms.deadline)
             try:
                 async with timer:
-                    yield run, report
+                    with log_fields(run=run.id):
+                        yield run, report
             except TimeoutError:
                 if timer.expired():
                     raise self._hung(run) from None

@@ -18,6 +18,7 @@ from wellkept.cli.exits import Exit
 if TYPE_CHECKING:
     from wellkept.cli.output import Output
     from wellkept.config import Config
+    from wellkept.logs import LogFormat
     from wellkept.problems import Problem
     from wellkept.runtime import Runtime
     from wellkept.store import Store
@@ -35,6 +36,7 @@ class App:
         strict: ``--strict``.
         verbose: How many ``-v``.
         color: False after ``--no-color``.
+        log_format: ``--log-format``; None leaves it to ``[logging]``.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,7 @@ class App:
         self.strict = False
         self.verbose = 0
         self.color = True
+        self.log_format: LogFormat | None = None
         self._output: Output | None = None
         self._told: set[Problem] = set()
         self._begun = False
@@ -67,10 +70,11 @@ class App:
 
     def _log_to_stderr(self) -> None:
         from wellkept import redact
+        from wellkept.logs import FORMATTERS
 
         self._cleanup.enter_context(redact.install())
         handler = logging.StreamHandler()
-        handler.setFormatter(redact.RedactingFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s")))
+        handler.setFormatter(FORMATTERS[self._log_format()]())
         root = logging.getLogger()
         root.addHandler(handler)
         logging.captureWarnings(True)
@@ -81,6 +85,19 @@ class App:
         sys.unraisablehook = _log_unseen
         self._cleanup.callback(root.setLevel, root.level)
         self._cleanup.callback(root.removeHandler, handler)
+
+    def _log_format(self) -> LogFormat:
+        """Return the form of log lines: as the command line says, else the file, whatever else is wrong with that."""
+        if self.log_format is not None:
+            return self.log_format
+        from wellkept.config.document import read
+        from wellkept.errors import ConfigError
+
+        try:
+            table = read(self.config_path, self.env).data.get("logging")
+        except ConfigError:
+            return "console"
+        return "json" if isinstance(table, dict) and table.get("format") == "json" else "console"
 
     def end(self) -> None:
         """Undo `begin`."""
@@ -238,6 +255,12 @@ def shared_options() -> list[click.Parameter]:
         click.Option(["--json", "as_json"], is_flag=True, is_eager=True, help="Print one JSON document.", **common),
         click.Option(["--strict"], is_flag=True, help="Any problem with an instance or plugin is fatal.", **common),
         click.Option(["-v", "--verbose"], count=True, help="Say more; twice: say everything, tracebacks too.", **common),
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["console", "json"]),
+            help="How log lines look.  [default: as in plugins.toml]",
+            **common,
+        ),
         click.Option(["--no-color"], is_flag=True, help="No colours.", **common),
     ]
 

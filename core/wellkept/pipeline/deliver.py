@@ -11,6 +11,7 @@ from wellkept.clock import Clock
 from wellkept.errors import FatalError
 from wellkept.events import Event
 from wellkept.frame import Row
+from wellkept.logs import log_fields
 from wellkept.pipeline.message_effects import MessageWorker
 from wellkept.pipeline.once_effects import OnceWorker
 from wellkept.pipeline.outgoing import CALL_SECONDS, OURS, DeliverReport, Outgoing
@@ -136,7 +137,8 @@ async def _deliver(out: Outgoing, instance: str, workers: Sequence[Worker[Any]],
     async with gate:
         for worker in workers:
             try:
-                await worker.run()
+                with log_fields(instance=instance):
+                    await worker.run()
             except OURS:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported by its name

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from wellkept.clock import Clock
 from wellkept.errors import CredentialsError, LeaseLostError, RetryableError, WellkeptError
 from wellkept.events import Event
+from wellkept.logs import log_fields
 from wellkept.pipeline.commit import Desk
 from wellkept.pipeline.inbox import HintReader
 from wellkept.pipeline.plan import Plan, Selection, Sources, Unit, plan, plan_hints
@@ -197,7 +198,8 @@ class Shift:
     async def _work(self, unit: Unit) -> None:
         """Do one stream. What goes wrong with it ends up in its result."""
         try:
-            await self._do(unit)
+            with log_fields(instance=unit.instance, stream=unit.stream.name):
+                await self._do(unit)
             if not unit.left:
                 await self._settle(unit.result)
         finally:
