@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import subprocess
 import sys
+import weakref
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -538,3 +540,16 @@ def test_the_public_names_are_these() -> None:
     assert sorted(kit.__all__) == kit.__all__
     for name in kit.__all__:
         assert getattr(kit, name) is not None
+
+
+async def test_a_factory_forgets_clients_that_nobody_holds(http: Http, vendor: Any) -> None:
+    """A server lives for months, and a plugin may make a client for every read."""
+    kept, dropped = http(vendor.url), http(vendor.url)
+    await dropped.get("/x")
+    await http.aclose()
+    forgotten = weakref.ref(dropped)
+    del dropped
+    gc.collect()
+    assert forgotten() is None
+    assert (await kept.get("/x")).status == 200
+    await http.aclose()  # closes it again: an open connection would be a warning, and so an error

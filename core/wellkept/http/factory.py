@@ -5,6 +5,7 @@ from __future__ import annotations
 import random as random_
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from wellkept.clock import Clock
 from wellkept.http.auth import Auth
@@ -30,6 +31,8 @@ class Http:
         self._timing = timing
         self._random = random
         self._clients: list[Client] = []
+        self._older: WeakSet[Client] = WeakSet()
+        """Clients that were closed at least once: those that a plugin still holds may have been opened again."""
 
     def __call__(
         self,
@@ -59,8 +62,11 @@ class Http:
         return client
 
     async def aclose(self) -> None:
-        """Close all clients."""
-        for client in self._clients:
+        """Close all clients. They open again when they are used; those that nobody holds any more are forgotten."""
+        clients = [*self._clients, *self._older]
+        self._older.update(self._clients)
+        self._clients.clear()
+        for client in clients:
             await client.aclose()
 
 
