@@ -22,12 +22,12 @@ async def test_nothing_leaves_where_it_is_not_live(world: Any, how: str) -> None
     world.pay()
     if how == "not live":
         world.live = {"crm": False, "pay": []}
-    before = world.table("SELECT key, state, payload, attempts FROM outbox")
+    before = world.table("SELECT key, state, payload, attempts FROM outbox ORDER BY seq")
 
     report = await world.deliver(dry_run=how == "dry run")
 
     assert world.vendor.deliveries == []
-    assert world.table("SELECT key, state, payload, attempts FROM outbox") == before
+    assert world.table("SELECT key, state, payload, attempts FROM outbox ORDER BY seq") == before
     assert report.total("would send") == 4
     assert report.state == "done"
     (shown,) = [row for row in report.rows if row.kind == "state"]
@@ -41,9 +41,9 @@ async def test_a_dry_run_writes_nothing_down_at_all(world: Any) -> None:
     world.mail("unwanted", to="billing")
     world.policy.verdict = Verdict.expire("paid")
     world.plan("lost", TaskCreate(title="x"), policy="books/other")
-    before = world.table("SELECT * FROM outbox")
+    before = world.table("SELECT * FROM outbox ORDER BY seq")
     report = await world.deliver(dry_run=True)
-    assert world.table("SELECT * FROM outbox") == before
+    assert world.table("SELECT * FROM outbox ORDER BY seq") == before
     assert report.total("expired") >= 1
 
 

@@ -47,10 +47,8 @@ def fill(store: Store, *, many: int = 1_500) -> None:
         Visit(id="v", version=1, score=0.1 + 0.2, tags=["x"], kept=True),
     ]
     store.write_now(lambda tx: tables.upsert(tx, "crm", "all", rows, NOW))
-    newer: list[Record] = [
-        Visit(id="v", version=2, score=-1e300),
-        Invoice(id="in_1", version=2, account_ref="cus_1", status="paid", currency="usd", amount_due=0),
-    ]
+    paid = Invoice(id="in_1", version=2, account_ref="cus_1", status="paid", currency="usd", amount_due=0)
+    newer: list[Record] = [Visit(id="v", version=2, score=-1e300), paid]
     store.write_now(lambda tx: tables.upsert(tx, "crm", "all", newer, NOW + 1))
     bad = Reject(raw=bytes(range(256)), reason="not understood", id=None)
 
@@ -174,7 +172,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[Tx], 
     "spoiling",
     [
         "DELETE FROM r_account WHERE id = 'cus_1'",
-        "UPDATE tokens SET sealed = sealed || sealed",
+        "UPDATE tokens SET updated_at = 6",
         "UPDATE h_acme_visit SET score = 0.3",
         "INSERT INTO tombstones (digest, at) VALUES ('stray', 0)",
     ],

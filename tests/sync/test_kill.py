@@ -13,6 +13,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks for each kill")
+@pytest.mark.file
 def test_a_kill_at_any_point_changes_nothing(template: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("killing.py")), str(template), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

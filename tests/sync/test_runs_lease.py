@@ -134,6 +134,7 @@ DIES = """
 """
 
 
+@pytest.mark.file
 def test_after_a_crash_nobody_waits(bench: Bench, path: Path) -> None:
     """The process is gone for certain, so its lease need not end first."""
     command = [sys.executable, "-c", textwrap.dedent(DIES), str(path)]
@@ -158,6 +159,7 @@ HOLDS = """
 """
 
 
+@pytest.mark.file
 def test_two_processes_never_both_run(path: Path) -> None:
     command = [sys.executable, "-c", textwrap.dedent(HOLDS), str(path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
