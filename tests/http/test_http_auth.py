@@ -238,6 +238,7 @@ async def test_one_refresh_is_all_that_a_request_gets(http: Http, vendor: Any, t
     assert [request.path for request in vendor.requests[before:]] == ["/x", "/token", "/x", "/x"]
 
 
+@pytest.mark.file
 async def test_a_pair_is_on_disk_before_it_is_used(
     http: Http, vendor: Any, tokens: StoredTokens, grantor: Grantor, store_path: Path, clock: FakeClock
 ) -> None:
@@ -436,6 +437,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.file
 async def test_two_processes_that_refresh_at_once_do_not_lose_the_pair(vendor: Any, store_path: Path, grantor: Grantor) -> None:
     """Each access token lasts for twelve answers, so that both processes keep running into its end together."""
     served = 0

@@ -329,6 +329,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.file
 async def test_two_processes_share_the_limit(vendor: Any, store_path: Path) -> None:
     both, ready = asyncio.Event(), 0
     at: list[float] = []

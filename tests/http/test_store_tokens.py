@@ -86,7 +86,7 @@ async def test_a_row_that_was_tampered_with_does_not_open(store: Store, clock: F
 
 async def test_a_newer_format_is_named(store: Store, clock: FakeClock) -> None:
     await tokens(store, clock).put("oauth", {"access": "a"})
-    store.write_now(lambda tx: tx.execute("UPDATE tokens SET sealed = x'0900'"))
+    store.write_now(lambda tx: tx.execute("UPDATE tokens SET sealed = ?", (b"\x09\x00",)))
     with pytest.raises(StoreError, match="newer"):
         await tokens(store, clock).get("oauth")
 
