@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import formatdate
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote_plus
 
 import msgspec
 from starlette.applications import Starlette
@@ -282,7 +283,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _without(query: bytes, names: Sequence[str]) -> bytes:
-    return b"&".join(part for part in query.split(b"&") if part.split(b"=", 1)[0].decode("latin-1") not in names)
+    return b"&".join(part for part in query.split(b"&") if unquote_plus(part.split(b"=", 1)[0].decode("latin-1")) not in names)
 
 
 def _json(value: Any, status: int = 200) -> Response:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from wellkept.context import PluginInfo
-from wellkept.effects import Effect, Payload
+from wellkept.effects import Effect, Payload, Target
 from wellkept.frame import Frame
 from wellkept.hookspecs import hookimpl
 from wellkept.policy import Policy
@@ -52,7 +52,7 @@ class Wishes(Policy):
 
     def __init__(self) -> None:
         self.payload: Payload | None = None
-        self.accounts: Sequence[str] = ()
+        self.targets: Mapping[str, Target | None] = {}
         self.round = 0
 
     def decide(self, frame: Frame) -> Iterable[Effect]:
@@ -60,9 +60,10 @@ class Wishes(Policy):
         if self.payload is None:
             return
         for account in frame.accounts:
-            if account in self.accounts:
+            if account in self.targets:
                 key = "" if self.payload.kind == "state" else f"{account}/{self.round}"
-                yield Effect(key=key, payload=self.payload, account=account, reason="a conformance test")
+                target = self.targets[account]
+                yield Effect(key=key, payload=self.payload, account=account, target=target, reason="a conformance test")
 
 
 class _WishesPlugin:
@@ -104,6 +105,11 @@ class ActionTests(Case):
         For a ``state`` effect the figure is 1 where the values stand; for the others it is the number of things made.
         """
 
+    def target(self, bench: Bench, account: str) -> Target | None:
+        """Return the vendor's record that is meant; None leaves it to core, which takes the account's own."""
+        del bench, account
+        return None
+
     def spoil(self, vendor: Any) -> bool:
         """Let the vendor refuse one account's effect for good; return False where it has no reason to."""
         del vendor
@@ -131,8 +137,9 @@ class ActionTests(Case):
         """Let the policy plan an effect for every account that the plugin knows."""
         with bench.runtime.store.read() as reader:
             linked = reader.rows("SELECT DISTINCT account FROM links WHERE instance = ?", (self.plugin,))
-            wishes.accounts = sorted(account for (account,) in linked)
-        assert len(wishes.accounts) > 1, "vendor() must know some accounts"
+            accounts = sorted(account for (account,) in linked)
+        wishes.targets = {account: self.target(bench, account) for account in accounts}
+        assert len(wishes.targets) > 1, "vendor() must know some accounts"
         wishes.payload, wishes.round = self.payload(number), number
         return wishes.payload
 
