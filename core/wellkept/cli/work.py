@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from wellkept.pipeline.report import SyncReport
     from wellkept.runtime import Runtime
     from wellkept.steps import RunReport, Steps
+    from wellkept.store.runs import Run
 
 SHOWN = 50
 """Effects listed after a run; ``--json`` has them all."""
@@ -237,7 +239,16 @@ def _show_estimates(app: App, estimates: Sequence[Any]) -> Exit:
 
 @contextmanager
 def _steps(app: App, **options: Any) -> Iterator[tuple[Runtime, Steps]]:
-    from wellkept.steps import Steps
+    """Open the installation for steps. When a run was made, whether it went well or not, alerts are looked after at the end."""
+    from wellkept.steps import Steps, Terms
 
-    with app.runtime(**options) as runtime, app.out.progress("reading") as advance:
-        yield runtime, Steps(runtime, progress=lambda _: advance(1))
+    made: list[Run] = []
+    with app.runtime(**options) as runtime:
+        try:
+            with app.out.progress("reading") as advance:
+                yield runtime, Steps(runtime, progress=lambda _: advance(1), terms=Terms(began=made.append))
+        finally:
+            if made and not runtime.dry_run and not isinstance(sys.exception(), KeyboardInterrupt):
+                from wellkept.alerts import Watch
+
+                asyncio.run(Watch.of(runtime).attend(cycle=True))

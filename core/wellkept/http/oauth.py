@@ -28,6 +28,7 @@ class _Answer(msgspec.Struct):
     access_token: str
     expires_in: int | float | str | None = None
     refresh_token: str | None = None
+    refresh_token_expires_in: int | float | str | None = None
 
 
 class _Refusal(msgspec.Struct):
@@ -42,6 +43,7 @@ class _Pair(msgspec.Struct):
     issued_at: int = 0
     expires_at: int | None = None
     seed: str | None = None
+    refresh_expires_at: int | None = None
 
 
 class OAuth2(Auth):
@@ -160,13 +162,14 @@ class OAuth2(Auth):
         for token in (answer.access_token, answer.refresh_token):
             if token:
                 self._bound.register(token)
-        life = _seconds(answer.expires_in)
+        life, refreshable = _seconds(answer.expires_in), _seconds(answer.refresh_token_expires_in)
         pair = _Pair(
             access=answer.access_token,
             refresh=answer.refresh_token or form.get("refresh_token"),
             issued_at=now,
             expires_at=None if life is None else now + round(life * 1000),
             seed=seed,
+            refresh_expires_at=None if refreshable is None else now + round(refreshable * 1000),
         )
         await self._tokens.put(self._name, msgspec.to_builtins(pair))  # before anybody uses it
         return pair

@@ -129,6 +129,16 @@ def counts(reader: Reader) -> dict[tuple[str, str], int]:
     return {(instance, stream): count for instance, stream, count in rows}
 
 
+def since(reader: Reader, at: int) -> list[tuple[str, int, int]]:
+    """Return the instances with open letters that first came after an instant: name, how many, and when the first did."""
+    rows = reader.all(
+        "SELECT instance, COUNT(*), MIN(first_at) FROM dead_letters WHERE state = 'open' AND first_at > ?"
+        " GROUP BY instance ORDER BY instance",
+        (at,),
+    )
+    return [(instance, int(count), int(first_at)) for instance, count, first_at in rows]
+
+
 def clean(reject: Reject) -> Reject:
     """Return a reject whose own parts can be stored: whatever is wrong with a row may be wrong with its id and reason too."""
     id_ = reject.id if isinstance(reject.id, str) and _is_text(reject.id) else None

@@ -130,14 +130,20 @@ def block(tx: Tx, credential: str, until: int) -> None:
     )
 
 
-def used_shares(reader: Reader, now: int) -> dict[str, float]:
-    """Return how much of each credential's budget is used in the period that ends now, 0 to 1; leased permits count as used."""
+def used_shares(reader: Reader, now: int, *, shortest: int = 0) -> dict[str, float]:
+    """Return how much of each credential's budget is used in the period that ends now, 0 to 1; leased permits count as used.
+
+    Args:
+        reader: The store.
+        now: Epoch ms.
+        shortest: Milliseconds of the shortest period that counts.
+    """
     rows = reader.all("SELECT credential, state FROM limits")
     budgets = ((credential, _budgets.decode(state)) for credential, state in rows if not credential.endswith(_UNDER_WAY))
     return {
         credential: min(1.0, sum(entry.count for entry in budget.held if entry.until + budget.per > now) / budget.requests)
         for credential, budget in budgets
-        if budget.requests
+        if budget.requests and budget.per >= shortest
     }
 
 

@@ -28,9 +28,13 @@ RunKind = Literal["sync", "score", "deliver", "run", "backfill", "hints", "wake"
 """What a run does. ``hints`` reads what webhooks hinted at instead of whole streams, ``wake`` reads nothing; both do the later
 steps, as ``run`` does."""
 
+KINDS: tuple[RunKind, ...] = get_args(RunKind)
 RunState = Literal["running", "done", "partial", "failed", "interrupted"]
 STATES: tuple[RunState, ...] = get_args(RunState)
 StreamState = Literal["running", "done", "partial", "failed", "skipped"]
+
+INTERRUPTED, HANGS = CUT_OFF = ("interrupted", "hangs")
+"""The errors of streams that were being read when their run ended."""
 
 LEASE = "run"
 """Name of the lock that a run holds."""
@@ -228,7 +232,7 @@ def finish(tx: Tx, run: Run, now: int) -> None:
         "UPDATE runs SET state = ?, finished_at = ?, heartbeat_at = ?, summary = ? WHERE id = ? AND state = 'running'",
         (run.state, now, now, run.summary, run.id),
     )
-    _end_streams(tx, run.id, "interrupted", now)
+    _end_streams(tx, run.id, INTERRUPTED, now)
     locks.release(tx, LEASE, run.owner, run.epoch)
 
 
@@ -246,7 +250,7 @@ def abandon(tx: Tx, run: Run, summary: str, now: int) -> None:
         "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE id = ? AND state = 'running'",
         (now, summary, run.id),
     )
-    _end_streams(tx, run.id, "hangs", now)
+    _end_streams(tx, run.id, HANGS, now)
 
 
 def heartbeat(tx: Tx, run: Run, now: int) -> bool:
@@ -327,6 +331,16 @@ def newest_end(reader: Reader, state: RunState) -> int | None:
     return None if found is None else int(found)
 
 
+def newest_ended(reader: Reader) -> list[RunRow]:
+    """Return the newest run of each kind that is over and was not cut off."""
+    sql = (
+        f"SELECT {_RUN_COLUMNS} FROM runs WHERE kind = ? AND state IN ('done', 'partial', 'failed')"  # noqa: S608 - constants
+        " ORDER BY started_at DESC, id DESC LIMIT 1"
+    )
+    rows = (reader.one(sql, (kind,)) for kind in KINDS)
+    return [RunRow(*row) for row in rows if row is not None]
+
+
 def streams(reader: Reader, run_id: str) -> list[StreamRow]:
     """Return what a run did, stream by stream."""
     rows = reader.rows(
@@ -334,6 +348,22 @@ def streams(reader: Reader, run_id: str) -> list[StreamRow]:
         (run_id,),
     )
     return [StreamRow(*row) for row in rows]
+
+
+def newest_of_stream(reader: Reader, instance: str, stream: str) -> StreamRow | None:
+    """Return what came of a stream the last time that it was read and not cut off; None before the first time."""
+    row = reader.one(
+        f"SELECT {_STREAM_COLUMNS} FROM run_streams WHERE instance = ? AND stream = ?"  # noqa: S608 - constants
+        " AND state IN ('done', 'partial', 'failed') AND COALESCE(error, '') NOT IN (?, ?) ORDER BY started_at DESC LIMIT 1",
+        (instance, stream, *CUT_OFF),
+    )
+    return None if row is None else StreamRow(*row)
+
+
+def first_try(reader: Reader, instance: str, stream: str) -> int | None:
+    """Return when a stream was first read, or tried to be, as far back as runs are kept."""
+    found = reader.value("SELECT MIN(started_at) FROM run_streams WHERE instance = ? AND stream = ?", (instance, stream))
+    return None if found is None else int(found)
 
 
 def whereabouts(reader: Reader, run: Run) -> str:
@@ -394,7 +424,7 @@ def _free(tx: Tx, row: RunRow) -> None:
 
 def _interrupt(tx: Tx, row: RunRow, now: int) -> None:
     tx.execute("UPDATE runs SET state = 'interrupted', finished_at = ? WHERE id = ?", (now, row.id))
-    _end_streams(tx, row.id, "interrupted", now)
+    _end_streams(tx, row.id, INTERRUPTED, now)
 
 
 def _end_streams(tx: Tx, run_id: str, error: str, now: int) -> None:

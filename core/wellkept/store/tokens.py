@@ -16,7 +16,7 @@ import msgspec
 
 from wellkept.clock import Clock
 from wellkept.errors import ConfigError, StoreError
-from wellkept.store.engine import Store, Tx
+from wellkept.store.engine import Reader, Store, Tx
 from wellkept.store.locks import shared_lock
 
 if TYPE_CHECKING:
@@ -85,6 +85,28 @@ class StoredTokens:
             )
 
         await self._store.write(job, durable=True)
+
+    def ends_at(self, reader: Reader, notice: int) -> int | None:
+        """Return when the first token ends that a person must renew, epoch ms; None if there is none, or nobody can tell.
+
+        A token that comes with another one to renew it lasts as long as that one. One that lives for less than the notice is
+        renewed by whoever uses it.
+
+        Args:
+            reader: A snapshot of the store.
+            notice: Milliseconds.
+        """
+        ends = []
+        for name, sealed in reader.all("SELECT name, sealed FROM tokens WHERE instance = ?", (self._instance,)):
+            try:
+                token = self._open(name, bytes(sealed))
+            except (ConfigError, StoreError):  # whoever uses it tells so
+                continue
+            end = token.get("refresh_expires_at" if token.get("refresh") else "expires_at")
+            begin = token.get("issued_at")
+            if isinstance(end, int) and isinstance(begin, int) and end - begin > notice:
+                ends.append(end)
+        return min(ends, default=None)
 
     def lock(self, name: str) -> AbstractAsyncContextManager[None]:
         """Return the lock around a refresh, shared by all processes on the store."""
