@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
 from math import isfinite
 
@@ -15,7 +16,7 @@ FULL = 100_000
 Knots = Sequence[tuple[float, float]]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One signal of one account, ready to be weighed.
 
     Attributes:
@@ -38,6 +39,8 @@ def interpolate(knots: Knots, value: float) -> int:
     """
     if value <= knots[0][0]:
         return _thousandths(knots[0][1])
+    if value > knots[-1][0]:
+        return _thousandths(knots[-1][1])
     for (x0, y0), (x1, y1) in pairwise(knots):
         if value <= x1:
             y = y0 + (y1 - y0) * ((value - x0) / (x1 - x0))
@@ -60,19 +63,27 @@ def losses(parts: Sequence[Part]) -> list[Decimal]:
     weight = sum(part.weight for part in parts)
     scale = weight * FULL // 10_000  # one hundredth of a point
     amounts = [part.weight * (FULL - part.health) for part in parts]
-    lowest = min(range(len(parts)), key=lambda index: (_limit(parts[index]), index))
-    wanted = (FULL - _limit(parts[lowest])) * weight
-    amounts[lowest] += max(0, wanted - sum(amounts))
+    limits = [_limit(part) for part in parts]
+    limit = min(limits)
+    amounts[limits.index(limit)] += max(0, (FULL - limit) * weight - sum(amounts))
     total = _round_half_even(sum(amounts), scale)
     whole = [amount // scale for amount in amounts]
-    by_rest = sorted(range(len(parts)), key=lambda index: (-(amounts[index] % scale), index))
-    for index in by_rest[: total - sum(whole)]:
+    rests = [-(amount % scale) for amount in amounts]
+    for index in sorted(range(len(parts)), key=rests.__getitem__)[: total - sum(whole)]:
         whole[index] += 1
-    return [Decimal(-hundredths).scaleb(-2) for hundredths in whole]
+    return [_points(hundredths) for hundredths in whole]
+
+
+@cache
+def _points(hundredths: int) -> Decimal:
+    """Return hundredths of a point as points lost; there are no more than 10,001 of them."""
+    return Decimal(-hundredths).scaleb(-2)
 
 
 def _limit(part: Part) -> int:
     """Return the highest score that a part allows, in thousandths: from its ceiling up to 100 with its health."""
+    if part.ceiling == 100:
+        return FULL
     low = part.ceiling * 1000
     return low + (FULL - low) * part.health // FULL
 

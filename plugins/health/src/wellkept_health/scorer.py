@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from math import isfinite
+from operator import attrgetter
 from typing import NamedTuple
 
-from wellkept import Column, Contribution, Frame, Score, Scorer, Unit, Value
+import msgspec
+
+from wellkept import Column, Contribution, Frame, Score, Scorer, Value
 from wellkept.errors import ConfigError
 from wellkept.expressions import Expression, parse
 from wellkept_health.bands import BANDS, Borders
@@ -19,12 +21,10 @@ from wellkept_health.config import HealthConfig
 from wellkept_health.defaults import NEW_DAYS
 from wellkept_health.features import NAMES, UNUSED, Features
 from wellkept_health.past import Memory
-from wellkept_health.words import fill, unit_of, write
+from wellkept_health.words import Text, Writer, unit_of, writer
 
 TENURE, UNPAID = "tenure_days", "ended_unpaid"
 """Columns that the main cause is told from."""
-
-UNKNOWN_UNIT: tuple[Unit, str | None] = ("count", None)
 
 SCALE = 1_000_000
 """Parts into which one point of a card's weight is divided."""
@@ -32,6 +32,7 @@ SCALE = 1_000_000
 REFERENCE = Decimal(100)
 """Where an explanation starts: full health, from which every reason takes its part."""
 
+_POINTS = attrgetter("points")
 _KINDS = {"span": "a span of time", "text": "a text", "date": "a date"}
 _MENDS = {
     "span": "divide it by days(1)",
@@ -40,20 +41,33 @@ _MENDS = {
 }
 
 
-class Reading(NamedTuple):
+class Line(NamedTuple):
+    """A signal, and its words ready to be filled."""
+
+    signal: Signal
+    reason: Text
+    fine: Text
+
+
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a signal says about one account.
 
     Attributes:
-        signal: The signal.
+        line: The signal.
         share: Its weight before fading, in parts of the card.
         part: Weight and health to be weighed; None when something is unknown.
         figure: The value; means nothing without `part`.
     """
 
-    signal: Signal
+    line: Line
     share: int
     part: Part | None
     figure: float
+
+    @property
+    def signal(self) -> Signal:
+        """The signal."""
+        return self.line.signal
 
 
 class HealthScorer(Scorer):
@@ -68,17 +82,19 @@ class HealthScorer(Scorer):
 
     def __init__(self, config: HealthConfig) -> None:
         self.name = config.name
-        self._cards = [(card, card.columns) for card in build(config)]
+        self._cards = build(config)
+        self._columns = [card.columns for card in self._cards]
         self._min_coverage = config.min_coverage
         self._borders = Borders(
             red_below=config.bands.red_below, green_above=config.bands.green_above, margin=config.bands.margin
         )
         self._features = Features(config.features)
-        names = frozenset[str]({TENURE, UNPAID}).union(*(card.names for card, _ in self._cards), self._features.columns)
+        names = frozenset[str]({TENURE, UNPAID}).union(*(card.names for card in self._cards), self._features.columns)
         self._memory = Memory(names)
         self._uses = names - self._memory.names.keys() - {*NAMES} | frozenset(self._memory.names.values())
-        self._known_shares: dict[tuple[int, tuple[Value, ...]], Sequence[int]] = {}
-        self._units: dict[str, tuple[Unit, str | None]] = {}
+        self._known_shares: dict[tuple[str, tuple[Value, ...]], Sequence[int]] = {}
+        self._known_groups: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
+        self._lines = self._written({})
 
     @property
     def uses(self) -> frozenset[str]:
@@ -94,7 +110,7 @@ class HealthScorer(Scorer):
         past = {name: columns[column] for name, column in self._memory.names.items() if column in columns}
         own = {name: Column(name=name, unit="text" if name == UNUSED else "count", doc="") for name in NAMES}
         names = {**columns, **past, **own}
-        for card, _ in self._cards:
+        for card in self._cards:
             if card.when:
                 _check(card.when, names, f"scorecards.{card.name}.when", condition=True)
             for signal in card.signals:
@@ -109,25 +125,27 @@ class HealthScorer(Scorer):
                     _check(signal.when, names, f"signals.{signal.name}.when", condition=True)
                 if signal.age and _check(signal.age, names, f"signals.{signal.name}.age") not in {"number", "any"}:
                     raise ConfigError("an age is a number of days", key=f"signals.{signal.name}.age", guidance=_MENDS["span"])
-        self._units = {name: unit_of(column) for name, column in names.items()}
+        self._lines = self._written(names)
 
     def score(self, frame: Frame, previous: Mapping[str, Score]) -> Iterator[Score]:
         """Yield one score per account."""
-        columns = [(name, frame.column(name)) for name in sorted(self._uses)]
-        for index, account in enumerate(frame.accounts):
-            view = {name: cells[index] for name, cells in columns}
-            yield self._score(account, frame, index, view, previous.get(account))
+        names = sorted(self._uses)
+        cells = zip(*[frame.column(name) for name in names], strict=True) if names else ((),) * len(frame)
+        for index, (account, row) in enumerate(zip(frame.accounts, cells, strict=True)):
+            yield self._score(account, frame, index, dict(zip(names, row, strict=True)), previous.get(account))
 
     def _score(self, account: str, frame: Frame, index: int, view: dict[str, Value], previous: Score | None) -> Score:
         past, kept = self._memory.recall(view, frame.as_of, previous)
         view |= past
         view |= self._features.look(view)
-        card, columns = next(item for item in self._cards if item[0].when is None or item[0].when.holds(view))
-        absent = {name for name in columns if name in view and view[name] is None and frame.gap(name, index) == "none"}
-        readings = list(self._readings(card, absent, view))
+        place = next(place for place, card in enumerate(self._cards) if card.when is None or card.when.holds(view))
+        card = self._cards[place]
+        unknown = [name for name in self._columns[place] if view.get(name, True) is None]
+        readings = self._readings(place, frozenset([name for name in unknown if frame.gap(name, index) == "none"]), view)
         known = [(reading, reading.part) for reading in readings if reading.part is not None]
-        share = sum(reading.share for reading in readings)
-        coverage = round(sum(part.weight for _, part in known) / share, 4) if share else 0.0
+        share = sum([reading.share for reading in readings])
+        weight = sum([part.weight for _, part in known])
+        coverage = round(weight / share, 4) if share else 0.0
         note = _note(card, readings)
         if not known or coverage < self._min_coverage:
             return Score(
@@ -139,12 +157,11 @@ class HealthScorer(Scorer):
                 note=f"not scored: coverage {coverage:.2f}; {note}",
                 carry=kept,
             )
-        weight = sum(part.weight for _, part in known)
         points = losses([part for _, part in known])
         value = sum(points, REFERENCE)
         band, carry = self._borders.band(value, previous)
         contributions = [
-            self._contribution(reading, part.weight / weight, lost, view)
+            _contribution(reading, part.weight / weight, lost, view)
             for (reading, part), lost in zip(known, points, strict=True)
         ]
         if value < REFERENCE:
@@ -155,44 +172,56 @@ class HealthScorer(Scorer):
             band=band,
             coverage=coverage,
             reference=REFERENCE,
-            contributions=sorted(contributions, key=lambda item: item.points),
+            contributions=sorted(contributions, key=_POINTS),
             note=note,
             carry={**kept, **carry},
         )
 
-    def _readings(self, card: Card, absent: AbstractSet[str], view: Mapping[str, Value]) -> Iterator[Reading]:
-        """Yield the signals that are part of the card for this account.
+    def _readings(self, place: int, absent: frozenset[str], view: Mapping[str, Value]) -> list[Reading]:
+        """Return the signals that are part of the card for this account.
 
         A group is no part of the card when each of its signals lacks a column because *there are no such data*: no source
         yields them. Data that exist for others but not for this account (``unmatched``, ...) are missing, and lower the
         coverage.
 
         Args:
-            card: The card.
+            place: The card.
             absent: Columns of which there are no data.
             view: The account.
         """
-        groups = {signal.group for signal in card.signals if absent.isdisjoint(signal.columns)}
+        card = self._cards[place]
+        groups = self._groups(card, absent)
         applies = tuple(
             [signal.group in groups and (signal.when is None or signal.when.evaluate(view)) for signal in card.signals]
         )
-        for signal, holds, share in zip(card.signals, applies, self._shares(card, applies), strict=True):
+        found = []
+        for line, holds, share in zip(self._lines[place], applies, self._shares(card, applies), strict=True):
             if holds is False:
                 continue
+            signal = line.signal
             figure = _figure(signal.value, view) if holds else None
             weight = share if figure is not None else 0
             if signal.age is not None and signal.half_life is not None:
                 age = _figure(signal.age, view)
                 weight = 0 if age is None else fade(weight, age, signal.half_life)
             if figure is None or not weight:
-                yield Reading(signal, share, None, 0.0)
+                found.append(Reading(line, share, None, 0.0))
             else:
                 part = Part(weight=weight, health=interpolate(signal.knots, figure), ceiling=signal.ceiling)
-                yield Reading(signal, share, part, figure)
+                found.append(Reading(line, share, part, figure))
+        return found
+
+    def _groups(self, card: Card, absent: frozenset[str]) -> frozenset[str]:
+        """Return the groups of a card of which there are data; few cases occur again and again."""
+        found = self._known_groups.get((card.name, absent))
+        if found is None:
+            found = frozenset(signal.group for signal in card.signals if absent.isdisjoint(signal.columns))
+            self._known_groups[card.name, absent] = found
+        return found
 
     def _shares(self, card: Card, applies: tuple[Value, ...]) -> Sequence[int]:
         """Return each signal's share of the card, when some of them are no part of it; few cases occur again and again."""
-        found = self._known_shares.get((id(card), applies))
+        found = self._known_shares.get((card.name, applies))
         if found is None:
             totals: dict[str, float] = {}
             for signal, holds in zip(card.signals, applies, strict=True):
@@ -201,27 +230,34 @@ class HealthScorer(Scorer):
                 round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group]) if holds is not False else 0
                 for signal, holds in zip(card.signals, applies, strict=True)
             ]
-            self._known_shares[id(card), applies] = found
+            self._known_shares[card.name, applies] = found
         return found
 
-    def _contribution(self, reading: Reading, weight: float, points: Decimal, view: Mapping[str, Value]) -> Contribution:
-        signal = reading.signal
-        bare = view[signal.bare] if signal.bare else None
+    def _written(self, columns: Mapping[str, Column]) -> list[list[Line]]:
+        """Return each card's signals with their words, whose figures are written as the units of the columns ask."""
 
-        def figure(name: str) -> str:
-            if name != "value":
-                return write(view[name], *self._units.get(name, UNKNOWN_UNIT))
-            unit, currency = self._units.get(signal.bare or "", UNKNOWN_UNIT)
-            return write(reading.figure if bare is None else bare, signal.unit or unit, currency)
+        def line(signal: Signal) -> Line:
+            def writer_of(name: str) -> Writer:
+                unit, currency = unit_of(columns.get(signal.bare or "" if name == "value" else name))
+                return writer((signal.unit or unit) if name == "value" else unit, currency)
 
-        return Contribution(
-            measure=signal.measure,
-            group=signal.group,
-            value=round(reading.figure, 4) if bare is None else bare,
-            points=points,
-            text=fill(signal.reason if points else signal.fine, figure),
-            weight=round(weight, 4),
-        )
+            return Line(signal, Text(signal.reason, writer_of), Text(signal.fine, writer_of))
+
+        return [[line(signal) for signal in card.signals] for card in self._cards]
+
+
+def _contribution(reading: Reading, weight: float, points: Decimal, view: Mapping[str, Value]) -> Contribution:
+    line, figure = reading.line, reading.figure
+    signal = line.signal
+    bare = view[signal.bare] if signal.bare else None
+    return Contribution(
+        measure=signal.measure,
+        group=signal.group,
+        value=round(figure, 4) if bare is None else bare,
+        points=points,
+        text=(line.reason if points else line.fine).fill(view, figure if bare is None else bare),
+        weight=round(weight, 4),
+    )
 
 
 def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], view: Mapping[str, Value]) -> str:

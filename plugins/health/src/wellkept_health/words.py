@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from wellkept import Column, Unit, Value
 from wellkept.money import show
+
+Writer = Callable[[Value], str]
+"""Writes a cell."""
 
 PLACE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 """A place for a figure; nothing else between braces is read."""
@@ -23,31 +26,43 @@ def places(text: str) -> frozenset[str]:
     return frozenset(PLACE.findall(text))
 
 
-def fill(cut: tuple[str, ...], figure: Callable[[str], str]) -> str:
-    """Put figures in the places of a text that was cut by `pieces`."""
-    if len(cut) == 1:
-        return cut[0]
-    return "".join([figure(piece) if place % 2 else piece for place, piece in enumerate(cut)])
+class Text:
+    """A text that was cut by `pieces`, ready to be filled again and again.
+
+    Args:
+        cut: Texts and names by turns.
+        writer_of: Returns what writes the cells of a name.
+    """
+
+    __slots__ = ("_head", "_rest")
+
+    def __init__(self, cut: Sequence[str], writer_of: Callable[[str], Writer]) -> None:
+        self._head = cut[0]
+        self._rest = [(name, writer_of(name), after) for name, after in zip(cut[1::2], cut[2::2], strict=True)]
+
+    def fill(self, view: Mapping[str, Value], value: Value) -> str:
+        """Put an account's figures in their places; the place ``value`` takes the one given."""
+        text = self._head
+        for name, write, after in self._rest:
+            text += write(value if name == "value" else view[name]) + after
+        return text
 
 
-def write(value: Value, unit: Unit, currency: str | None = None) -> str:
-    """Return a cell as a reader wants it; an unknown one is ``unknown``."""
-    if value is None or isinstance(value, str):
-        return value or "unknown"
-    if unit == "flag" or isinstance(value, bool):
-        return "yes" if value else "no"
-    if unit == "money" and currency and isinstance(value, int):
-        return show(value, currency)
-    match unit:
-        case "ratio":
-            text = f"{_short(value * 100)} %"
-        case "date":
-            text = datetime.fromtimestamp(value / 1000, UTC).date().isoformat()
-        case "days" | "minutes":
-            text = f"{_short(value)} {unit[:-1] if value == 1 else unit}"
-        case _:
-            text = _short(value)
-    return text
+def writer(unit: Unit, currency: str | None = None) -> Writer:
+    """Return what writes a cell of a unit as a reader wants it; an unknown one is ``unknown``."""
+    number = _NUMBERS.get(unit, _short)
+    money = currency if unit == "money" else None
+
+    def write(value: Value) -> str:
+        if value is None or isinstance(value, str):
+            return value or "unknown"
+        if unit == "flag" or isinstance(value, bool):
+            return "yes" if value else "no"
+        if money and isinstance(value, int):
+            return show(value, money)
+        return number(value)
+
+    return write
 
 
 def unit_of(column: Column | None) -> tuple[Unit, str | None]:
@@ -57,5 +72,26 @@ def unit_of(column: Column | None) -> tuple[Unit, str | None]:
 
 def _short(value: float) -> str:
     """Return a number with at most one decimal, and no more digits than a reader needs."""
-    rounded = round(value, 1) if abs(value) < 100 else round(value)
-    return f"{int(rounded):,}" if rounded == int(rounded) else f"{rounded:,}"
+    rounded = round(value, 1) if -100 < value < 100 else round(value)
+    whole = int(rounded)
+    return f"{whole:,}" if rounded == whole else f"{rounded:,}"
+
+
+def _share(value: float) -> str:
+    return f"{_short(value * 100)} %"
+
+
+def _date(value: float) -> str:
+    return datetime.fromtimestamp(value / 1000, UTC).date().isoformat()
+
+
+def _days(value: float) -> str:
+    return f"{_short(value)} {'day' if value == 1 else 'days'}"
+
+
+def _minutes(value: float) -> str:
+    return f"{_short(value)} {'minute' if value == 1 else 'minutes'}"
+
+
+_NUMBERS: Mapping[Unit, Callable[[float], str]] = {"ratio": _share, "date": _date, "days": _days, "minutes": _minutes}
+"""How numbers of these units are written; those of others are bare."""
