@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from wellkept.action import Action
 from wellkept.errors import ConfigError, RetryableError, WellkeptError
 from wellkept.events import Event
+from wellkept.plugins.acting import Actor, acting
 from wellkept.redact import redact_exception, redact_text
 from wellkept.source import CheckResult, Finding, Source
 from wellkept.store import Tx, instances
@@ -59,7 +60,8 @@ async def check(runtime: Runtime, instance: Instance) -> Checked:
     ends: list[int] = []
     parts: list[Source | Action] = [*instance.sources, *instance.actions.values()]
     for part in parts:
-        result = await _ask(part)
+        with acting(Actor(instance.name, "its check")):
+            result = await _ask(part)
         if result is None:
             continue
         if isinstance(result, Exception):

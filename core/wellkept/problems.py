@@ -9,9 +9,12 @@ from typing import Any, Literal
 from wellkept.errors import ConfigError, WellkeptError
 from wellkept.redact import redact_exception, redact_text
 
-Stage = Literal["config", "find", "load", "describe", "api", "hooks", "collect", "state"]
-"""Where it happened: reading the configuration, finding the plugin, importing it, asking it who it is, its API version, its
-hook declarations, calling a hook, or the state of the instance in the store."""
+Stage = Literal[
+    "config", "find", "requirements", "load", "describe", "api", "hooks", "collect", "state", "deprecated", "stdout"
+]
+"""Where it happened: reading the configuration, finding the plugin, what its distribution requires, importing it, asking it who
+it is, its API version, its hook declarations, calling a hook, the state of the instance in the store, its use of what will go,
+or its writing to standard output."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

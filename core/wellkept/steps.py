@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from wellkept import deprecation
 from wellkept.admission import admit, note_failure, note_success
 from wellkept.errors import ConfigError, RetryableError, WellkeptError
 from wellkept.identity.rules import Rules
@@ -32,10 +33,11 @@ from wellkept.pipeline.recheck import feeds
 from wellkept.pipeline.resolve import ResolveReport, resolve
 from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
 from wellkept.pipeline.sync import drain, sync
+from wellkept.plugins.watchdog import Blocked, watching
 from wellkept.store import rates
 from wellkept.store.fence import FencedStore
 from wellkept.store.instances import Allowed, Refused
-from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, running, whereabouts
+from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, note_stream, running, whereabouts
 
 if TYPE_CHECKING:
     from wellkept.action import Action
@@ -428,17 +430,29 @@ class Steps:
             timer = asyncio.timeout(terms.deadline)
             try:
                 async with timer:
-                    with log_fields(run=run.id):
+                    with log_fields(run=run.id), watching(partial(self._note_blocked, run, report)):
+                        runtime.plugins.tell_deprecated()
                         yield run, report
             except TimeoutError:
                 if timer.expired():
                     raise self._hung(run) from None
                 raise
             finally:
+                deprecation.forget()
                 await runtime.disconnect()
             if runtime.problems:
                 report.worsen("partial", f"{len(runtime.problems)} problems")
             run.state, run.summary = report.state, "; ".join(report.summary) or None
+
+    def _note_blocked(self, run: Run, report: RunReport, blocked: Blocked) -> None:
+        """Write down what blocks the event loop while it does: it may never come back. Called in the watchdog's thread."""
+        report.summary.append(str(blocked))
+        if blocked.instance is None or blocked.stream is None:
+            return
+        instance, stream = blocked.instance, blocked.stream
+        note = f"it blocks the event loop at {blocked.place}"
+        with suppress(WellkeptError):  # the note of the stream's end says it as well
+            self._runtime.store.write_now(lambda tx: note_stream(tx, run, instance, stream, note))
 
     def _hung(self, run: Run) -> RunHungError:
         with self._runtime.store.read() as reader:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from textwrap import dedent
 
@@ -54,6 +54,8 @@ def install(site: Path) -> Install:
         config: str | None = None,
         modules: dict[str, str] | None = None,
         entry: str | None = None,
+        requires: Sequence[str] = (),
+        description: str = "",
     ) -> None:
         distribution = distribution or f"wellkept-{name}"
         module = f"{distribution.replace('-', '_')}_{version.replace('.', '_')}_module"
@@ -65,6 +67,8 @@ def install(site: Path) -> Install:
             version=version,
             plugins={name: entry or f"{module}:plugin"},
             modules={module: text, **(modules or {})},
+            requires=requires,
+            description=description,
         )
         importlib.invalidate_caches()
 

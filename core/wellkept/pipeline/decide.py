@@ -18,6 +18,7 @@ from wellkept.pipeline.frames import Failure, held, only, slices, unusable
 from wellkept.pipeline.machines import MachineRun
 from wellkept.pipeline.planning import FAULTS, Origin, Planner, Released, adopt, release
 from wellkept.pipeline.pushing import PushRun
+from wellkept.plugins.acting import Actor, acting
 from wellkept.policy import Decider, Machine, Policy
 from wellkept.redact import redact_exception
 from wellkept.settings import Push, Safety
@@ -190,7 +191,8 @@ class _Work:
                 check=self.run.check,
                 now=self.now,
             )
-            machine()
+            with acting(Actor(instance, f"the machine {decider.name}")):
+                machine()
             self._fail_each(instance, decider.name, machine.failed.items())
             seen, owed = seen | machine.seen, machine.owed
         else:
@@ -222,7 +224,8 @@ class _Work:
         """Plan what a policy decides, and say whether it did; one that fails plans nothing."""
         shown = frozenset(visible.accounts)
         try:
-            effects = list(policy.decide(visible))
+            with acting(Actor(instance, f"the policy {policy.name}")):
+                effects = list(policy.decide(visible))
             strange = [type(effect).__name__ for effect in effects if type(effect) is not Effect]
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported by its name
             self._fail(instance, policy.name, redact_exception(error))

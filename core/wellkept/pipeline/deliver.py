@@ -18,6 +18,7 @@ from wellkept.pipeline.outgoing import CALL_SECONDS, OURS, DeliverReport, Outgoi
 from wellkept.pipeline.routing import Routes
 from wellkept.pipeline.state_effects import StateWorker
 from wellkept.pipeline.worker import SCANS, Worker, due
+from wellkept.plugins.acting import Actor, acting
 from wellkept.policy import Decider
 from wellkept.records import Record
 from wellkept.store import claims, outbox
@@ -137,7 +138,7 @@ async def _deliver(out: Outgoing, instance: str, workers: Sequence[Worker[Any]],
     async with gate:
         for worker in workers:
             try:
-                with log_fields(instance=instance):
+                with log_fields(instance=instance), acting(Actor(instance, f"the action behind {worker.capability}")):
                     await worker.run()
             except OURS:
                 raise

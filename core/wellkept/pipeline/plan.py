@@ -10,6 +10,7 @@ from wellkept.clock import Clock
 from wellkept.errors import ConfigError, FatalError, WellkeptError
 from wellkept.pipeline.report import StreamResult, blame, describe
 from wellkept.pipeline.watch import Watch
+from wellkept.plugins.acting import Actor, acting
 from wellkept.source import Source, Stream
 
 Selection = Collection[tuple[str, str | None]]
@@ -81,7 +82,8 @@ def plan(sources: Sources, select: Selection | None, clock: Clock) -> Plan:
         units = known.setdefault(instance, {})
         for source in given if isinstance(given, Sequence) else (given,):
             try:
-                units |= _units(instance, source, units, clock)
+                with acting(Actor(instance, "its list of streams")):
+                    units |= _units(instance, source, units, clock)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own method; the others go on
                 broken.append(_broken(instance, ALL_STREAMS, blame(error)))
     chosen = _chosen(known, select, {result.instance for result in broken})

@@ -11,6 +11,7 @@ import msgspec
 from wellkept.errors import ConfigError
 from wellkept.frame import Column, Frame, Gap, Value
 from wellkept.pipeline.frames import Failure, held, only, slices, unusable
+from wellkept.plugins.acting import Actor, acting
 from wellkept.records import Json
 from wellkept.redact import redact_exception
 from wellkept.scorer import Score, Scorer
@@ -167,7 +168,8 @@ class _Assessor:
             reasons |= dict.fromkeys(accounts, self._broken)
         fresh = [account for account in accounts if account not in reasons]
         previous = history.computed_before(reader, self._scorer.name, fresh, as_of)
-        results, problems = _ask(self._scorer, part.select(fresh), previous)
+        with acting(Actor(self._instance, f"the scorer {self._scorer.name}")):
+            results, problems = _ask(self._scorer, part.select(fresh), previous)
         for account, problem in problems.items():
             self._problems.setdefault(problem, []).append(account)
             reasons[account] = f"{self._instance} failed: {problem}"

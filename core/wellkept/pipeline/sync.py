@@ -21,6 +21,7 @@ from wellkept.pipeline.plan import Plan, Selection, Sources, Unit, plan, plan_hi
 from wellkept.pipeline.reading import CLOSE_SECONDS, Progress, StreamReader
 from wellkept.pipeline.report import StreamResult, SyncReport, describe
 from wellkept.pipeline.watch import TICK_SECONDS, BlamedError, supervise
+from wellkept.plugins.acting import Actor, acting
 from wellkept.source import FetchingSource, Window
 from wellkept.store import inbox, runs
 from wellkept.store.engine import Store, Tx
@@ -198,7 +199,8 @@ class Shift:
     async def _work(self, unit: Unit) -> None:
         """Do one stream. What goes wrong with it ends up in its result."""
         try:
-            with log_fields(instance=unit.instance, stream=unit.stream.name):
+            actor = Actor(unit.instance, f"stream {unit.stream.name}", unit.result.notes.append, stream=unit.stream.name)
+            with log_fields(instance=unit.instance, stream=unit.stream.name), acting(actor):
                 await self._do(unit)
             if not unit.left:
                 await self._settle(unit.result)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from wellkept.errors import ConfigError
+from wellkept.plugins.acting import Actor, acting
 from wellkept.problems import Problem, Stage
 
 _log = logging.getLogger(__name__)
@@ -25,8 +26,11 @@ def guard(
     instance: str | None = None,
     plugin: str | None = None,
     distribution: str | None = None,
+    remark: Report | None = None,
 ) -> Iterator[None]:
     """Turn whatever the body raises into a problem; only an interrupt from the keyboard passes.
+
+    What the body prints goes to the log.
 
     Args:
         report: Is given the problem.
@@ -36,9 +40,17 @@ def guard(
         instance: See `Problem`.
         plugin: See `Problem`.
         distribution: See `Problem`.
+        remark: Is given what keeps nothing from working: that it wrote to standard output.
     """
+    doing = what.partition(" failed")[0] if " failed" in what else f"the stage {stage!r}"
+
+    def tell(text: str) -> None:
+        if remark is not None:
+            remark(Problem(stage="stdout", reason=text, instance=instance, plugin=plugin, distribution=distribution))
+
     try:
-        yield
+        with acting(Actor(instance or plugin or "a plugin", doing, tell)):
+            yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from wellkept import deprecation
 from wellkept.context import Context, PluginInfo
 from wellkept.errors import ConfigError
 from wellkept.hookspecs import API, PROJECT, Hooks
-from wellkept.manifest import Manifest
+from wellkept.manifest import Installed, Manifest
 from wellkept.plugins.discover import Found, find, import_plugin
 from wellkept.plugins.guard import as_list, guard, plain, wrong_kind
+from wellkept.plugins.owners import Owner, own
+from wellkept.plugins.requirements import unmet
 from wellkept.problems import Problem
 
 if TYPE_CHECKING:
@@ -76,10 +79,13 @@ class Plugins:
     Attributes:
         loaded: Name to plugin.
         problems: What kept others from being loaded, and what hooks did wrong; grows as hooks are called.
+        remarks: What keeps nothing from working and should be mended all the same: use of what is deprecated, and writing to
+            standard output; grows as well.
     """
 
     loaded: dict[str, Loaded] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    remarks: list[Problem] = field(default_factory=list)
     _manager: pluggy.PluginManager = field(default_factory=lambda: _new_manager())  # noqa: PLW0108 - defined below
 
     def add(self, loaded: Loaded) -> None:
@@ -108,7 +114,7 @@ class Plugins:
         loaded = self.loaded[name]
         who: dict[str, Any] = {"instance": instance, "plugin": name, "distribution": loaded.distribution}
         items: list[object] = []
-        with guard(self.problems.append, stage="collect", what=f"the hook {hook!r} failed", **who):
+        with guard(self.problems.append, stage="collect", what=f"the hook {hook!r} failed", remark=self.remarks.append, **who):
             if hook in loaded.hooks:
                 items = as_list(self.call(name, hook, **({} if ctx is None else {"ctx": ctx})))
         kind, subclass = _result_kind(hook)
@@ -128,6 +134,29 @@ class Plugins:
                 with guard(_log_problem, stage="collect", what="the hook 'observe' failed", plugin=name):
                     self.call(name, "observe", event=event)
 
+    def deprecated(self, name: str) -> list[Problem]:
+        """Return what is deprecated of the hooks that a plugin implements, and of the arguments that it takes."""
+        who: dict[str, Any] = {"plugin": name, "distribution": self.loaded[name].distribution}
+        return [
+            Problem(stage="deprecated", reason=str(item), mend=item.instead, **who) for item in self._deprecated_hooks(name)
+        ]
+
+    def tell_deprecated(self) -> None:
+        """Log which of the hooks that plugins implement are deprecated, once per run."""
+        for name, loaded in self.loaded.items():
+            for found in self._deprecated_hooks(name):
+                deprecation.tell(str(Owner(name, loaded.distribution)), found)
+
+    def _deprecated_hooks(self, name: str) -> list[deprecation.Deprecated]:
+        plugin = self.loaded[name].plugin
+        return [
+            item
+            for caller in self._manager.get_hookcallers(plugin) or ()
+            for found in caller.get_hookimpls()
+            if found.plugin is plugin
+            for item in deprecation.of_hook(caller.name, found.argnames)
+        ]
+
     def provide(self, name: str, kind: str, settings: Mapping[str, Any]) -> object | None:
         """Ask one plugin for a back end, inside the guard; None where it has none of that kind."""
         loaded = self.loaded[name]
@@ -137,6 +166,7 @@ class Plugins:
             what=f"the hook 'provide' failed for {kind!r}",
             plugin=name,
             distribution=loaded.distribution,
+            remark=self.remarks.append,
         ):
             return self.call(name, "provide", kind=kind, settings=settings)
         return None
@@ -185,7 +215,8 @@ def load_named(names: Iterable[str], extra: Mapping[str, object] | None = None, 
                 plugins.problems.append(problem)
                 continue
             origin = found.plugins[name].origin
-        loaded = _load(name, extra, found, origin, plugins.problems)
+            plugins.problems += _unmet(found.plugins[name])
+        loaded = _load(name, extra, found, origin, plugins)
         if loaded is not None:
             ready.append(loaded)
     for loaded in reversed(ready):  # pluggy calls what was registered last first
@@ -193,6 +224,8 @@ def load_named(names: Iterable[str], extra: Mapping[str, object] | None = None, 
         with guard(plugins.problems.append, stage="hooks", what="its hooks do not fit", **who):
             plugins.add(loaded)
     plugins.loaded = {loaded.name: loaded for loaded in ready if loaded.name in plugins.loaded}
+    plugins.remarks += [problem for name in plugins.loaded for problem in plugins.deprecated(name)]
+    plugins.tell_deprecated()
     return plugins
 
 
@@ -228,10 +261,27 @@ def _not_found(name: str, found: Found, extra: Mapping[str, object]) -> Problem 
     return None
 
 
-def _load(name: str, extra: Mapping[str, object], found: Found, origin: str | None, problems: list[Problem]) -> Loaded | None:
+def _unmet(installed: Installed) -> list[Problem]:
+    """Return what a plugin's distribution requires and does not find: it may work all the same, or fail in odd ways."""
+    return [
+        Problem(
+            stage="requirements",
+            reason=str(missing),
+            mend=f'run `pip install "{missing.requirement}"`, or another version of {installed.distribution}',
+            plugin=installed.name,
+            distribution=installed.origin,
+        )
+        for missing in unmet(installed.distribution)
+    ]
+
+
+def _load(name: str, extra: Mapping[str, object], found: Found, origin: str | None, plugins: Plugins) -> Loaded | None:
     """Import a plugin and ask it who it is."""
-    who: dict[str, Any] = {"plugin": name, "distribution": origin}
+    problems = plugins.problems
+    who: dict[str, Any] = {"plugin": name, "distribution": origin, "remark": plugins.remarks.append}
     failed = len(problems)
+    module = type(extra[name]).__module__ if name in extra else found.plugins[name].target.partition(":")[0]
+    own(module, Owner(name, origin))
     plugin: object = extra.get(name)
     if name not in extra:
         distribution = found.plugins[name].distribution
