@@ -200,6 +200,21 @@ def test_sub_brands_of_one_domain_stay_apart(book: Any) -> None:
     assert ("contested", "domain") in kinds(book)
 
 
+def test_sub_brands_at_two_vendors_stay_apart_though_the_domain_is_named_after_both(book: Any) -> None:
+    book.put("stripe:1", name="Acme France", domains=["acme.com"])
+    book.put("zendesk:1", name="Acme Germany", domains=["acme.com"])
+    assert len(book.groups()) == 2
+    assert kinds(book) == [("contested", "domain")]
+
+
+def test_customers_of_a_provider_that_no_list_knows_stay_apart(book: Any) -> None:
+    for number, name in enumerate(["jane.doe", "bob.ray", "li.wei"]):
+        title = name.replace(".", " ").title()
+        book.put(f"stripe:{number}", name=title, email=f"{name}@regional-isp.net.nz")
+    book.put("mixpanel:1", email="ann@regional-isp.net.nz")
+    assert len(book.groups()) == 4
+
+
 def test_parent_and_child_stay_apart(book: Any) -> None:
     book.put("hubspot:1", name="Acme", domains=["acme.com"])
     book.put("hubspot:2", name="Acme", domains=["acme.com"], parent_ref="1")
@@ -236,8 +251,8 @@ def test_our_own_people_are_nobodys_customers(make_book: MakeBook) -> None:
 
 @pytest.mark.parametrize("address", ["a@mailinator.com", "noreply@acme.com", "none"])
 def test_throw_away_addresses_join_nothing(book: Any, address: str) -> None:
-    book.put("stripe:1", email=address)
-    book.put("hubspot:1", email=address)
+    book.put("stripe:1", name="Acme", email=address)
+    book.put("hubspot:1", name="Acme", email=address)
     found = book.groups()
     assert len(found) == (1 if address.endswith("@acme.com") else 2)
     assert "email" not in book.why("stripe:1")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from wellkept.identity.names import Likeness, likeness
+from wellkept.identity.names import Likeness, are_siblings, likeness
 from wellkept.store.accounts import Node
 
 RANK: dict[Likeness, int] = {"unlike": 0, "unknown": 1, "like": 2, "same": 3}
@@ -124,13 +124,18 @@ def agree(a: Cluster, b: Cluster) -> bool:
 def clash(a: Cluster, b: Cluster) -> bool:
     """Say whether weak evidence must not join two clusters.
 
-    Names that have nothing in common, unless one domain is named after both; two records of one vendor with different names,
-    for the vendor tells them apart; tax numbers of one country that differ; parent and child, or two children of one parent.
+    Names that have nothing in common, unless one domain is named after both; names of two parts of one house; two records of
+    one vendor with different names, for the vendor tells them apart; tax numbers of one country that differ; parent and child,
+    or two children of one parent.
     """
-    likeliest = likest(a.facts, b.facts)
-    if likeliest == "unlike" and not _share_domain(a, b):
+    if likest(a.facts, b.facts) == "unlike" and (not _share_domain(a, b) or _are_siblings(a, b)):
         return True
     return _different_taxes(a, b) or _told_apart(a, b)
+
+
+def _are_siblings(a: Cluster, b: Cluster) -> bool:
+    theirs = {facts.company for facts in b.facts if facts.company}
+    return any(are_siblings(facts.company, other) for facts in a.facts if facts.company for other in theirs)
 
 
 def _share_domain(a: Cluster, b: Cluster) -> bool:

@@ -86,6 +86,17 @@ def likeness(a: str, b: str) -> Likeness:
     return "unlike"
 
 
+def are_siblings(a: str, b: str) -> bool:
+    """Say whether two unlike names are those of parts of one house: ``Acme France`` and ``Acme Germany``.
+
+    They have a telling word in common, and each has one that the other lacks.
+    """
+    if likeness(*sorted((a, b))) != "unlike":
+        return False
+    mine, theirs = _telling(words(a)), _telling(words(b))
+    return bool(mine & theirs and mine - theirs and theirs - mine)
+
+
 def fits_domain(name: str, label: str) -> bool:
     """Say whether a domain may be named after a company: ``bluesky`` after ``Blue Sky Inc``."""
     text, plain = fold(name), "".join(map(_plain, _WORD.findall(label.casefold())))
@@ -150,8 +161,13 @@ def _digits(text: str) -> str:
 
 def _contains(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
     """Say whether all telling words of one name are in the other."""
-    telling = {word for word in short if word not in GENERIC and (len(word) > 1 or word.isdigit())}
+    telling = _telling(short)
     return bool(telling) and telling <= set(long)
+
+
+def _telling(found: tuple[str, ...]) -> set[str]:
+    """Return the words that distinguish somebody."""
+    return {word for word in found if word not in GENERIC and (len(word) > 1 or word.isdigit())}
 
 
 def _is_acronym(short: tuple[str, ...], long: tuple[str, ...]) -> bool:

@@ -15,7 +15,7 @@ from wellkept.errors import ConfigError
 from wellkept.identity.domains import WEB_HOSTS, is_disposable, is_free_mail, registrable
 from wellkept.settings import Identity
 
-VERSION = 1
+VERSION = 2
 """Grows with every change of the rules, so that everything is resolved again by the new ones."""
 
 ListName = Literal["free", "shared", "own", "not_shared"]

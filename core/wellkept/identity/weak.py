@@ -32,6 +32,9 @@ KIND: Mapping[str, str] = {"email_unverified": "email", "people": "email"}
 COMMON_PEOPLE = 2
 """People known at both that speak for two clusters whose names say nothing: one may have moved, or work for others."""
 
+_COMPANYS = frozenset({"site", "people"})
+"""Roles of a domain that is a whole company's."""
+
 _BY_PEOPLE: frozenset[str] = frozenset({"verified", "unverified"})
 
 
@@ -152,14 +155,19 @@ class Joiner:
         return [edge for edge in edges if counts[self._pair(edge)] >= COMMON_PEOPLE or agree(*self._ends(edge))]
 
     def _is_told(self, edge: _Edge) -> bool:
-        """Say whether a domain is known from more than one person, or the names agree."""
-        told = [
-            any(mark.digest == edge.digest and mark.kind == "domain" and mark.role != "somebody" for mark in facts.marks)
-            for cluster in self._ends(edge)
-            for facts in cluster.facts
-        ]
-        sides = len(self._ends(edge)[0].facts)
-        return (any(told[:sides]) and any(told[sides:])) or agree(*self._ends(edge))
+        """Say whether a domain is a company's on both sides, or the names agree.
+
+        One person's address alone is not enough on either side, and two accounts that have it from nothing but an address of
+        theirs may be two customers of a provider that no list knows.
+        """
+        told = [self._domain_roles(cluster, edge.digest) for cluster in self._ends(edge)]
+        if all(roles - {"somebody"} for roles in told) and any(roles & _COMPANYS for roles in told):
+            return True
+        return agree(*self._ends(edge))
+
+    def _domain_roles(self, cluster: Cluster, digest: str) -> set[str]:
+        marks = (mark for facts in cluster.facts for mark in facts.marks)
+        return {mark.role for mark in marks if mark.kind == "domain" and mark.digest == digest}
 
     def _ambiguous(self, edges: Sequence[_Edge]) -> list[_Edge]:
         """Return the edges of clusters that could go to either of two that cannot be one."""
