@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wellkept.events import Event
     from wellkept.frame import Aggregate, Column, Formula, Frame, Gap, Measure, Row, Unit, Value
     from wellkept.hookspecs import API, hookimpl
+    from wellkept.installation import Installation, Scored, pass_installation
     from wellkept.policy import Decider, Fact, Facts, Machine, Policy, Step, Verdict
     from wellkept.routes import Route
     from wellkept.scorer import AccountScorer, Contribution, Score, Scorer
@@ -93,6 +94,7 @@ __all__ = [
     "Frame",
     "Gap",
     "Hint",
+    "Installation",
     "Machine",
     "Measure",
     "MessageAction",
@@ -113,6 +115,7 @@ __all__ = [
     "Row",
     "Score",
     "ScorePush",
+    "Scored",
     "Scorer",
     "Signer",
     "Source",
@@ -137,6 +140,7 @@ __all__ = [
     "WebhookSource",
     "Window",
     "hookimpl",
+    "pass_installation",
 ]
 
 _HOME = {
@@ -171,6 +175,7 @@ _HOME = {
     "wellkept.events": ("Event",),
     "wellkept.frame": ("Aggregate", "Column", "Formula", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
     "wellkept.hookspecs": ("API", "hookimpl"),
+    "wellkept.installation": ("Installation", "Scored", "pass_installation"),
     "wellkept.policy": ("Decider", "Fact", "Facts", "Machine", "Policy", "Step", "Verdict"),
     "wellkept.routes": ("Route",),
     "wellkept.scorer": ("AccountScorer", "Contribution", "Score", "Scorer"),
@@ -196,13 +201,19 @@ _HOME = {
 }
 """Where each public name lives."""
 
+_LEAVING: frozenset[str] = frozenset()
+"""Public names that are deprecated; each is entered in `wellkept.deprecation.REGISTER` as well."""
+
 
 def __getattr__(name: str) -> object:
     """Import a public name from its module, once."""
     for module, names in _HOME.items():
         if name in names:
             value: object = getattr(import_module(module), name)
-            globals()[name] = value
+            if name in _LEAVING:
+                import_module("wellkept.deprecation").note(f"{__name__}.{name}")
+            else:
+                globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from wellkept.clock import Clock
@@ -30,6 +30,10 @@ class PluginInfo:
         config: Where its configuration model is, ``"wellkept_stripe.config:StripeConfig"``: a pydantic model with
             ``extra="forbid"``. Imported only when the configuration is read.
         docs: Address of its documentation.
+        state_version: The shape of what it keeps in `Context.state`, from 1. Raise it when the shape changes: core then calls
+            the hook `upgrade_state` before anything else of an instance.
+        quality: Rules of the quality scale that it does not keep, or that cannot be checked, each with the reason:
+            ``{"streams-scoped": "The vendor has no permissions."}``. See `wellkept plugins inspect`.
     """
 
     name: str
@@ -37,6 +41,8 @@ class PluginInfo:
     summary: str
     config: str | None = None
     docs: str | None = None
+    state_version: int = 1
+    quality: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class StoreView(Protocol):
@@ -150,6 +156,8 @@ class Context(Generic[ConfigT]):
         suppressions: Who must not get mail.
         public_url: Where the routes of this installation are reachable, without a trailing slash; None when nothing is
             served.
+        record_types: All record types of the installation by name, those of other plugins included, for plugins whose
+            configuration names them.
         sign: Signs and verifies short texts with the installation's own key, for links that come back.
     """
 
@@ -164,3 +172,4 @@ class Context(Generic[ConfigT]):
     suppressions: Suppressions
     sign: Signer
     public_url: str | None = None
+    record_types: Mapping[str, type[Record]] = field(default_factory=dict)

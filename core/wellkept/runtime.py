@@ -22,6 +22,7 @@ from wellkept.frame import Declared, Measure
 from wellkept.instance import Instance
 from wellkept.plugins import Plugins, load_plugins
 from wellkept.plugins.guard import guard
+from wellkept.plugins.upgrade import upgrade_state
 from wellkept.policy import Machine
 from wellkept.problems import Problem, ProblemsError
 from wellkept.records import CANONICAL, Record
@@ -103,7 +104,9 @@ class Runtime:
         self.tables = self._make_tables()
         self.suppressions = StoredSuppressions(self.store, self.key, clock)
         self.instances: Mapping[str, Instance] = {
-            table.name: self._instance(table) for table in config.enabled if table.name in self._models
+            table.name: self._instance(table)
+            for table in config.enabled
+            if table.name in self._models and upgrade_state(self.plugins, self.store, table.name, table.plugin)
         }
         for _, decider in self.deciders.values():  # the tables must know whose changes to queue before the first is written
             if isinstance(decider, Machine) and decider.over != "account":
@@ -308,6 +311,7 @@ class Runtime:
             suppressions=self.suppressions,
             sign=KeySigner(self.key, name),
             public_url=settings.public_url.rstrip("/") if settings.public_url else None,
+            record_types=self.record_types,
         )
         return Instance(table, ctx, self.plugins, record_types=self.record_types, hash_text=self.key.keyed_hash)
 

@@ -1,0 +1,83 @@
+"""``wellkept files export``: frame, scores and records as files for Excel, Tableau and whoever else reads tables."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from wellkept import Installation, pass_installation
+
+if TYPE_CHECKING:
+    from wellkept_files.tables import Table
+
+Format = Literal["csv", "xlsx", "parquet"]
+
+
+def _options(command: click.decorators.FC) -> click.decorators.FC:
+    choice = click.Choice(["csv", "xlsx", "parquet"])
+    where = click.Path(path_type=Path, dir_okay=False)
+    command = click.option("-o", "--output", type=where, help="The file.  [default: wellkept-WHAT.FORMAT]")(command)
+    return click.option("-f", "--format", "format_", type=choice, help="By the ending of --output, else csv.")(command)
+
+
+@click.group("export")
+def export() -> None:
+    """Write frame, scores or records as CSV for Excel, XLSX, or Parquet for Tableau."""
+
+
+@export.command("frame")
+@_options
+@pass_installation
+def frame(installation: Installation, output: Path | None, format_: Format | None) -> None:
+    """One row for each account, with all measures and scores."""
+    from wellkept_files.tables import frame_table
+
+    _write(installation, frame_table, "frame", output, format_)
+
+
+@export.command("scores")
+@_options
+@pass_installation
+def scores(installation: Installation, output: Path | None, format_: Format | None) -> None:
+    """One row for each account and scorer, with its reasons."""
+    from wellkept_files.tables import scores_table
+
+    _write(installation, scores_table, "scores", output, format_)
+
+
+@export.command("records")
+@click.argument("type_name", metavar="TYPE")
+@_options
+@pass_installation
+def records(installation: Installation, type_name: str, output: Path | None, format_: Format | None) -> None:
+    """All records of one TYPE, such as invoice or stripe.price, with the accounts that they belong to."""
+    from wellkept_files.tables import records_table
+
+    types = installation.record_types
+    if type_name not in types:
+        near = difflib.get_close_matches(type_name, list(types), n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(sorted(types))}."
+        raise click.UsageError(f"There is no record type {type_name!r}. {hint}")
+    _write(installation, lambda opened: records_table(opened, types[type_name]), type_name, output, format_)
+
+
+def _write(
+    installation: Installation,
+    make: Callable[[Installation], Table],
+    name: str,
+    output: Path | None,
+    format_: Format | None,
+) -> None:
+    from wellkept_files.writers import WRITERS, write
+
+    path = output or Path(f"wellkept-{name}.{format_ or 'csv'}")
+    if format_ is not None and path.suffix.lower() != f".{format_}":
+        raise click.UsageError(f"--output {path} does not end with .{format_}.")
+    if path.suffix.lower() not in WRITERS:
+        raise click.UsageError(f"--output must end with {', '.join(WRITERS)}; or give --format.")
+    count = write(make(installation), path, installation.zone)
+    click.echo(f"{path}: {count} row{'' if count == 1 else 's'}")
