@@ -233,7 +233,10 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def arithmetic(symbol: str, left: Node, right: Node, kind: str) -> Node:
-    """Return ``left symbol right``. Division is never integer division, and division by zero is unknown."""
+    """Return ``left symbol right``. Division is never integer division, and division by zero is unknown.
+
+    In SQL nothing is cast to ``NUMERIC`` by SQLite, which counts on in floats beyond its integers; PostgreSQL would raise.
+    """
     apply, lhs, rhs = _ARITHMETIC[symbol], left.run, right.run
 
     def run(row: Mapping[str, Any]) -> Any:
@@ -247,7 +250,7 @@ def arithmetic(symbol: str, left: Node, right: Node, kind: str) -> Node:
     def sql(writer: SqlWriter) -> str:
         if symbol == "/":
             return f"(CAST({left.sql(writer)} AS DOUBLE PRECISION) / NULLIF({right.sql(writer)}, 0))"
-        return f"({left.sql(writer)} {symbol} {right.sql(writer)})"
+        return f"(CAST({left.sql(writer)} AS NUMERIC) {symbol} {right.sql(writer)})"
 
     return Node(kind, run_loose if "any" in {left.kind, right.kind} else run, sql, left.start)
 

@@ -111,7 +111,7 @@ def _value(match: re.Match[str]) -> str:
     if kinds == "'integer', 'real'":
         return f"CASE WHEN {kind} = 'number' THEN CAST({text} AS NUMERIC) END"
     if kinds == "'text', 'integer'":
-        whole = rf"{kind} = 'number' AND {text} ~ '^-?[0-9]{{1,18}}$'"
+        whole = rf"{kind} = 'number' AND {text} ~ '^-?[0-9]{{1,19}}$'"
         instant = f"chr(1) || lpad(CAST(CAST({text} AS NUMERIC) + {_BIAS} AS TEXT), 20, '0') COLLATE \"C\""
         return f"CAST(CASE WHEN {kind} = 'string' THEN {text} WHEN {whole} THEN {instant} END AS BPCHAR) COLLATE \"C\""
     flag = f"CASE {text} WHEN 'true' THEN CAST('1' AS JSONB) ELSE CAST('0' AS JSONB) END"
