@@ -5,7 +5,7 @@
     python3 dev.py test      run all tests
     python3 dev.py lint      ruff, formatting included
     python3 dev.py types     mypy --strict
-    python3 dev.py docs      links, changelog fragments
+    python3 dev.py docs      everything documented, links, changelog fragments, and the site (site/index.html)
     python3 dev.py guards    remove each guard behind a promise, and see a test fail
     python3 dev.py setup     only make the environment
 
@@ -38,7 +38,7 @@ def install_arguments() -> list[str]:
     import tomllib
 
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    arguments = ["-c", str(CONSTRAINTS), *groups["dev"], "-e", f"{ROOT}[all]"]
+    arguments = ["-c", str(CONSTRAINTS), *groups["dev"], *groups["docs"], "-e", f"{ROOT}[all]"]
     for plugin in plugins():
         arguments += ["-e", str(plugin)]
     return arguments
@@ -86,12 +86,17 @@ def main(arguments: list[str]) -> None:
         "test": [[python, "-m", "pytest", "-n", "auto", *rest]],
         "lint": [[python, "-m", "ruff", "check", *rest], [python, "-m", "ruff", "format", "--check", *rest]],
         "types": [[python, "-m", "mypy", "core", *(str(path / "src") for path in plugins()), *rest]],
-        "docs": [[python, str(ROOT / "docs" / "check.py"), *rest], [python, "-m", "towncrier", "build", "--draft"]],
+        "docs": [
+            [python, str(ROOT / "docs" / "check.py"), *rest],
+            [python, "-m", "towncrier", "build", "--draft"],
+            [python, "-m", "mkdocs", "build", "--strict"],
+        ],
         "guards": [[python, str(ROOT / "tests" / "guards" / "remove_guards.py"), *rest]],
         "setup": [],
     }
     if verb not in verbs:
         sys.exit(__doc__)
+    os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # an advertisement of the theme's, at each build
     setup()
     for command in verbs[verb]:
         run(command)
