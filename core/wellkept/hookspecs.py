@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wellkept.events import Event
     from wellkept.frame import Formula, Measure
     from wellkept.policy import Decider
-    from wellkept.records import Record
+    from wellkept.records import Json, Record
     from wellkept.routes import Route
     from wellkept.scorer import Scorer
     from wellkept.source import Source
@@ -81,6 +81,10 @@ class Hooks:
     @hookspec
     def observe(self, event: Event) -> None:
         """Learn of runs, streams and effects. What is raised here is logged and goes no further."""
+
+    @hookspec
+    def upgrade_state(self, state: Mapping[str, Json], version: int) -> Mapping[str, Json]:  # type: ignore[empty-body]
+        """Return what an older version of you left in `ctx.state`, in the shape of `PluginInfo.state_version`."""
 
     @hookspec
     def provide(self, kind: str, settings: Mapping[str, Any]) -> object | None:

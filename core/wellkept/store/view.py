@@ -74,7 +74,7 @@ class StoredState:
         Raises:
             RejectedError: The value is not plain JSON, or larger than `VALUE_LIMIT`.
         """
-        text = None if value is None else _encode(self._instance, key, value)
+        text = None if value is None else encoded(self._instance, key, value)
 
         def job(tx: Tx) -> None:
             if text is None:
@@ -89,7 +89,8 @@ class StoredState:
         await self._store.write(job, durable=True)
 
 
-def _encode(instance: str, key: str, value: Json) -> str:
+def encoded(instance: str, key: str, value: Json) -> str:
+    """Return a value of a plugin's state as it is stored. Raises `RejectedError`, see `StoredState.set`."""
     try:
         raw = msgspec.json.encode(value)
         faithful = msgspec.json.decode(raw) == value
