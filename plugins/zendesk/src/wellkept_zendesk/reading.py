@@ -138,8 +138,10 @@ class Reading:
             start = min(since, self._clock.now() // 1000 - TOO_RECENT)
             response = await self._api.exports.get(path, params={"start_time": max(0, start), "per_page": EXPORT_PAGE})
             page = decode_rows(response.body, wire.Organization, path=(plural,))
-            end, over = page.rest.at(("end_time",)), page.rest.at(("end_of_stream",)) is True
+            end, over = page.rest.at(("end_time",)), page.rest.at(("end_of_stream",))
             end = end if isinstance(end, int) else since
+            if over is None:  # older answers say it by a short page alone
+                over = len(page.rows) + len(page.rejects) < EXPORT_PAGE
             if not over and end <= start:
                 raise StuckCursorError(f"GET {path}: the next page is one that was read before")
             merges = await self._merges.look([row for row, _ in page.rows], first=at is None)
@@ -175,8 +177,9 @@ class Reading:
             query = {**more, "page[size]": PAGE, "page[after]": after}
             response = await _follow(self._api.get, path, query, after)
             page = decode_rows(response.body, shape.row, path=(shape.plural,))
-            following = page.rest.at(("meta", "after_cursor")) if page.rest.at(("meta", "has_more")) is True else None
-            if page.rest.at(("meta", "has_more")) is True and not isinstance(following, str):
+            further = page.rest.at(("meta", "has_more"))
+            following = page.rest.at(("meta", "after_cursor")) if further is True else None
+            if (further is True or (further is None and page.rest.get("next_page"))) and not isinstance(following, str):
                 raise FatalError(f"GET {path}: there is more to read, but no cursor that leads there")
             if following is not None and following in seen:
                 raise StuckCursorError(f"GET {path}: the next page is one that was read before")

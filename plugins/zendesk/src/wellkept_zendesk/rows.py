@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,7 +10,7 @@ import msgspec
 
 from wellkept import Deletion, Reject
 from wellkept.errors import RejectedError
-from wellkept.http import Rows
+from wellkept.http import Rows, decode_line
 from wellkept.records import Account, Person, Record, SurveyResponse, Ticket
 from wellkept_zendesk import mapping, wire
 from wellkept_zendesk.words import ChurnWords
@@ -97,13 +97,28 @@ def each(page: Rows[W], make: Callable[[W], Made]) -> Mapped:
 
 
 def with_metrics(page: Rows[wire.Ticket]) -> Rows[wire.Ticket]:
-    """Give tickets their metrics where those stand beside them instead of inside, as side-loads usually do."""
-    if "metric_sets" not in page.rest:
+    """Give tickets their metrics where those stand beside them instead of inside, as side-loads usually do.
+
+    A ticket whose metrics cannot be read is rejected alone.
+    """
+    if page.rest.get("metric_sets") is None:
         return page
-    metrics: Iterable[wire.Metric] = page.rest.decode("metric_sets", list[wire.Metric])
-    by_ticket = {metric.ticket_id: metric for metric in metrics}
+    metrics: dict[str, wire.Metric] = {}
+    broken: dict[str, str] = {}
+    for raw in page.rest.decode("metric_sets", list[msgspec.Raw]):
+        found = decode_line(bytes(raw), wire.Metric, id_field="ticket_id")
+        if not isinstance(found, Reject):
+            metrics[str(found[0].ticket_id)] = found[0]
+        elif found.id is not None:
+            broken[found.id] = found.reason
     rows = [
-        (row if row.metric_set is not None else msgspec.structs.replace(row, metric_set=by_ticket.get(row.id)), raw)
+        (row if row.metric_set is not None else msgspec.structs.replace(row, metric_set=metrics.get(str(row.id))), raw)
         for row, raw in page.rows
+        if str(row.id) not in broken
     ]
-    return Rows(rows, page.rejects, page.rest, page.last_id)
+    rejects = [
+        Reject(raw=bytes(raw), reason=f"its metrics: {broken[str(row.id)]}", id=str(row.id))
+        for row, raw in page.rows
+        if str(row.id) in broken
+    ]
+    return Rows(rows, [*page.rejects, *rejects], page.rest, page.last_id)

@@ -13,6 +13,9 @@ import msgspec
 
 from wellkept.errors import RejectedError
 
+Id = int | str
+"""Ids are numbers in the reference; where one comes as text, it is as good."""
+
 
 class Wire(msgspec.Struct):
     """Base of the objects."""
@@ -21,7 +24,7 @@ class Wire(msgspec.Struct):
 class Organization(Wire):
     """A company. `deleted_at` stands in exports only, where deleted organizations are shown as well."""
 
-    id: int
+    id: Id
     name: str | None = None
     external_id: str | None = None
     domain_names: list[str] | None = None
@@ -35,7 +38,7 @@ class Organization(Wire):
 class User(Wire):
     """A customer (``end-user``), or one of us (``agent``, ``admin``). A deleted or merged one is not `active`."""
 
-    id: int
+    id: Id
     name: str | None = None
     email: str | None = None
     verified: bool | None = None
@@ -43,7 +46,7 @@ class User(Wire):
     shared_phone_number: bool | None = None
     role: str | None = None
     external_id: str | None = None
-    organization_id: int | None = None
+    organization_id: Id | None = None
     active: bool | None = None
     suspended: bool | None = None
     locale: str | None = None
@@ -83,7 +86,7 @@ class Minutes(Wire):
 class Metric(Wire):
     """A ticket's metrics. Waiting *of the agent* is time in status pending: the customer is to answer."""
 
-    ticket_id: int | None = None
+    ticket_id: Id | None = None
     reopens: int | None = None
     replies: int | None = None
     solved_at: str | None = None
@@ -99,17 +102,17 @@ class Metric(Wire):
 class Ticket(Wire):
     """A ticket. `status` ``deleted`` stands in exports only. `generated_timestamp` moves with changes by the system as well."""
 
-    id: int
+    id: Id
     created_at: str
     status: str
     updated_at: str | None = None
     generated_timestamp: int | None = None
     subject: str | None = None
     description: str | None = None
-    organization_id: int | None = None
-    requester_id: int | None = None
-    assignee_id: int | None = None
-    group_id: int | None = None
+    organization_id: Id | None = None
+    requester_id: Id | None = None
+    assignee_id: Id | None = None
+    group_id: Id | None = None
     priority: str | None = None
     type: str | None = None
     via: Via | None = None
@@ -121,12 +124,12 @@ class Ticket(Wire):
 class Rating(Wire):
     """A satisfaction rating. Until the customer answers, `score` is ``offered``."""
 
-    id: int
+    id: Id
     score: str
     created_at: str
     updated_at: str | None = None
-    ticket_id: int | None = None
-    requester_id: int | None = None
+    ticket_id: Id | None = None
+    requester_id: Id | None = None
     comment: str | None = None
     reason: str | None = None
 
@@ -134,15 +137,15 @@ class Rating(Wire):
 class DeletedTicket(Wire):
     """A ticket in the bin, where it stays for 30 days."""
 
-    id: int
+    id: Id
     deleted_at: str
 
 
 class Merge(Wire):
     """Two organizations that became one."""
 
-    loser_id: int
-    winner_id: int
+    loser_id: Id
+    winner_id: Id
     status: str
 
 
