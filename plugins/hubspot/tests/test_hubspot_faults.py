@@ -113,7 +113,7 @@ async def test_what_is_read_besides_fails(wired: tuple[Any, Any], path: str) -> 
         ("properties.name", BAD_UTF8, "bad UTF-8 - at `$.properties.name`"),
         ("properties.name", '"\\ud800"', "lone surrogate - at `$.properties.name`"),
         ("properties", "NaN", "NaN is not JSON - at `$.properties`"),
-        ("properties.name", "7", "Expected `str | null`, got `int` - at `$.properties[...]`"),
+        ("properties.name", "[]", "Expected `bool | int | float | str | null`, got `array` - at `$.properties[...]`"),
         ("properties", "null", "Expected `object`, got `null` - at `$.properties`"),
     ],
 )

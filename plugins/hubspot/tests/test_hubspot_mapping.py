@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wellkept.errors import RejectedError
+from wellkept.http import decode_rows
 from wellkept_hubspot import mapping
+from wellkept_hubspot.api import said
 from wellkept_hubspot.config import HubSpotConfig
 from wellkept_hubspot.mapping import House, Reading, Refs
 from wellkept_hubspot.wire import Obj
@@ -204,6 +207,37 @@ def test_the_reason_never_shows_a_value() -> None:
         mapping.account(found)
     assert "seats_bought" in caught.value.message
     assert "private" not in caught.value.message
+
+
+def test_a_company_remembers_what_was_merged_into_it() -> None:
+    assert mapping.account(reading({"hs_merged_object_ids": "3;4"})).merged_ids == ["3", "4"]
+
+
+def test_a_contact_keeps_the_further_addresses_that_a_merge_left() -> None:
+    person = mapping.person(reading({"email": "ann@a.example", "hs_additional_emails": "a@b.example; ann@c.example"}))
+    assert person.other_emails == ["a@b.example", "ann@c.example"]
+
+
+def test_ids_and_values_may_come_as_numbers() -> None:
+    made = {"createdAt": "2026-01-02T00:00:00Z", "updatedAt": "2026-01-02T00:00:00Z", "archived": False, "url": "https://x"}
+    properties = {
+        "amount": 12.5,
+        "hs_is_closed": True,
+        "hs_merged_object_ids": None,
+        "dealname": "Renewal",
+        "n": 9007199254740993,
+    }
+    body = msgspec.json.encode({"results": [{"id": 9007199254740993, "properties": properties, **made}]})
+    ((row, _),) = decode_rows(body, Obj, path=("results",)).rows
+    assert row.id == "9007199254740993"
+    assert row.properties == {**properties, "amount": "12.5", "hs_is_closed": "true", "n": "9007199254740993"}
+
+
+def test_a_refusal_is_read_whatever_of_it_is_missing() -> None:
+    answer = said(b'{"message": null, "category": "VALIDATION_ERROR", "errors": null, "context": null}')
+    assert answer.category == "VALIDATION_ERROR"
+    answer = said(b'{"category": "X", "errors": [{"message": null, "context": null}, {"context": {"propertyName": "a"}}]}')
+    assert [complaint.named("propertyName") for complaint in answer.errors or ()] == [(), ("a",)]
 
 
 def test_merged_ids() -> None:

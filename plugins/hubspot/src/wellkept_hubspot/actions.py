@@ -184,7 +184,7 @@ def _outcomes(rows: Sequence[Row], response: Response) -> dict[str, Outcome]:
     """Return what came of each row of a batch that was taken; with status 207, some of them were not."""
     answer = response.json(wire.Batch)
     done = {obj.id for obj in answer.results}
-    failed = {str(id_): error for error in answer.errors for id_ in error.context.get("ids", ())}
+    failed = {id_: error for error in answer.errors or () for id_ in error.named("ids")}
     outcomes: dict[str, Outcome] = {}
     for row in rows:
         if row.id in done:
@@ -200,7 +200,7 @@ def _outcomes(rows: Sequence[Row], response: Response) -> dict[str, Outcome]:
 
 def _code(error: StatusError) -> str:
     answer = said(error.body)
-    return _word(next((part.code for part in answer.errors if part.code), None) or answer.category)
+    return _word(next((part.code for part in answer.errors or () if part.code), None) or answer.category)
 
 
 def _word(code: str | None) -> str:

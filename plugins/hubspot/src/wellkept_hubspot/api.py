@@ -16,7 +16,7 @@ import msgspec
 
 from wellkept import Reject
 from wellkept.errors import CredentialsError, NotSentError
-from wellkept.http import Bearer, NotAllowedError, OAuth2, Outgoing, RateLimit, Response, StatusError, decode_rows
+from wellkept.http import Bearer, Envelope, NotAllowedError, OAuth2, Outgoing, RateLimit, Response, StatusError, decode_rows
 from wellkept_hubspot import wire
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ def refusal(response: Response) -> Exception | None:
     answer = said(response.body)
     names = tuple(
         dict.fromkeys(
-            str(name)
-            for error in answer.errors
+            name
+            for error in answer.errors or ()
             for key in ("requiredGranularScopes", "requiredScopes")
-            for name in error.context.get(key, ())
+            for name in error.named(key)
         )
     )
     if answer.category != "MISSING_SCOPES":
@@ -230,12 +230,8 @@ class Api:
         response = await self.client.get(f"/crm/owners/{self.version}", params=params)
         page = decode_rows(response.body, wire.Owner, path=("results",))
         asked_at = self._asked(response, begun, now)
-        following = page.rest.at(("paging", "next", "after"))
-        return OwnerPage(
-            [(owner, max(asked_at, wire.epoch_ms(owner.updated_at))) for owner, _ in page.rows],
-            page.rejects,
-            following if isinstance(following, str) and following else None,
-        )
+        owners = [(owner, max(asked_at, wire.epoch_ms(owner.updated_at))) for owner, _ in page.rows]
+        return OwnerPage(owners, page.rejects, _following(page.rest))
 
     async def links(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
         """Return for each object the one at the other end: the primary one, else the one with the smallest id."""
@@ -265,8 +261,13 @@ class Api:
         rows = [
             Seen(row, raw, max(asked_at if versioned else 0, wire.epoch_ms(row.updated_at))) for row, raw in page.rows
         ]  # fmt: skip
-        after = page.rest.at(("paging", "next", "after"))
-        return Page(rows, page.rejects, after if isinstance(after, str) and after else None, page.last_id, asked_at)
+        return Page(rows, page.rejects, _following(page.rest), page.last_id, asked_at)
+
+
+def _following(rest: Envelope) -> str | None:
+    """Return where the next page begins; None at the end."""
+    after = rest.at(("paging", "next", "after"))
+    return None if after is None or after == "" else str(after)
 
 
 def _quota(response: Response) -> Quota | None:
@@ -287,8 +288,5 @@ def _chosen(links: Sequence[wire.Link]) -> str:
 
 def error_names(error: StatusError) -> tuple[str, ...]:
     """Return the properties that a refusal complains of, sorted; HubSpot names them in the context of its errors."""
-    names: set[str] = set()
-    for complaint in said(error.body).errors:
-        found = complaint.context.get("propertyName", [])
-        names |= {found} if isinstance(found, str) else {str(name) for name in found}
+    names = {name for complaint in said(error.body).errors or () for name in complaint.named("propertyName")}
     return tuple(sorted(names))

@@ -124,8 +124,8 @@ def _standard(config: HubSpotConfig) -> list[Kind]:
             stream=CONTACTS,
             type="contacts",
             properties=asked(
-                "contacts", "firstname", "lastname", "email", "phone", "mobilephone", "hs_buying_role", "hs_language",
-                "lifecyclestage", "hs_email_optout", MERGED, *config.optout_properties,
+                "contacts", "firstname", "lastname", "email", "hs_additional_emails", "phone", "mobilephone", "hs_buying_role",
+                "hs_language", "lifecyclestage", "hs_email_optout", MERGED, *config.optout_properties,
                 *([config.consent_property] if config.consent_property else []),
             ),
             map=mapping.person,

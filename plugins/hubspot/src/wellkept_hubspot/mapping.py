@@ -83,6 +83,7 @@ def account(seen: Reading) -> Account:
         external_id=seen.get(config.external_id_property),
         phone=seen.get("phone"),
         domains=list(clean),
+        merged_ids=merged(seen.row),
         parent_ref=seen.get("hs_parent_company_id"),
         owner_ref=owner_ref(seen.get("hubspot_owner_id")),
         country=seen.get("hs_country_code"),
@@ -104,6 +105,7 @@ def person(seen: Reading) -> Person:
         account_ref=seen.refs.company,
         name=" ".join(name for name in names if name) or None,
         email=seen.get("email"),
+        other_emails=_parts(seen.get("hs_additional_emails")),
         phone=seen.get("phone") or seen.get("mobilephone"),
         roles=[role for role in roles if role],
         locale=_locale(seen.get("hs_language")),
@@ -229,8 +231,12 @@ def owner_ref(id_: str | None) -> str | None:
 
 def merged(row: Obj) -> list[str]:
     """Return the ids of objects that were merged into this one."""
-    found = (row.properties.get("hs_merged_object_ids") or "").split(";")
-    return [id_.strip() for id_ in found if id_.strip() and id_.strip() != row.id]
+    return [id_ for id_ in _parts(row.properties.get("hs_merged_object_ids")) if id_ != row.id]
+
+
+def _parts(text: str | None) -> list[str]:
+    """Return the values of a property that holds several."""
+    return [part.strip() for part in (text or "").split(";") if part.strip()]
 
 
 def _record(type_: type[R], seen: Reading, stream: str, *, extra: Mapping[str, str], **values: Any) -> R:
@@ -250,7 +256,7 @@ def _build(type_: type[R], seen: Reading, values: Mapping[str, Any], extra: Mapp
         if isinstance(value, str) and field.endswith("_at"):
             fields[field] = _instant(field, value)
         elif isinstance(value, str) and field in LISTS:
-            fields[field] = [part.strip() for part in value.split(";") if part.strip()]
+            fields[field] = _parts(value)
     for info in msgspec.structs.fields(type_):
         if info.required and info.name in values and info.name not in fields:
             fields[info.name] = None  # convert says whether that will do

@@ -126,8 +126,9 @@ def fitted(value: Json, found: Property) -> str:
 
 def _option(text: str, found: Property) -> str:
     """Return the value of the option that is meant, by its value or its label."""
-    by_name = {option.label.casefold(): option.value for option in found.options}
-    by_name |= {option.value.casefold(): option.value for option in found.options}
+    options = found.options or ()
+    by_name = {option.label.casefold(): option.value for option in options if option.label}
+    by_name |= {option.value.casefold(): option.value for option in options}
     values = text.split(";") if found.field_type == "checkbox" else [text]
     chosen = [by_name.get(part.strip().casefold()) for part in values]
     if None in chosen:

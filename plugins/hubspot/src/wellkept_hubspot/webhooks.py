@@ -101,7 +101,7 @@ def _objects(notice: Notice, kinds: Iterable[Kind]) -> Iterator[tuple[str, str]]
                 if kind.event == end and kind.links and id_ is not None:
                     yield kind.stream.name, str(id_)
         return
-    ids = [notice.object_id, notice.primary_object_id, notice.new_object_id, *notice.merged_object_ids]
+    ids = [notice.object_id, notice.primary_object_id, notice.new_object_id, *(notice.merged_object_ids or ())]
     for kind in kinds:
         if kind.event == word or (word == "object" and notice.object_type_id in kind.type_ids):
             yield from ((kind.stream.name, str(id_)) for id_ in dict.fromkeys(ids) if id_ is not None)

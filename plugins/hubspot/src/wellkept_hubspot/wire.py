@@ -1,39 +1,72 @@
-"""HubSpot's shapes, as far as they are read. Every property value is text, whatever the property's type."""
+"""HubSpot's shapes, as far as they are read.
+
+HubSpot's reference has ids and property values as text, whatever their type; some of its answers have numbers all the same.
+Both are read, and are text from here on.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    Text = str
+else:
+    Text = str | int | float | bool
 
 
 class Wire(msgspec.Struct, frozen=True, rename="camel"):
     """Base: names are camel case on the wire, and what is not named here is skipped."""
 
 
+def text(value: str | float) -> str:
+    """Return a plain value as HubSpot's text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
+
+
+def _settle(struct: Wire, name: str) -> None:
+    """Make text of a field that came as a number."""
+    value = getattr(struct, name)
+    if value is not None and not isinstance(value, str):
+        msgspec.structs.force_setattr(struct, name, text(value))
+
+
 class Obj(Wire, frozen=True):
     """A CRM object of any type. Properties that were asked for and are empty come as null."""
 
-    id: str
-    properties: dict[str, str | None]
+    id: Text
+    properties: dict[str, Text | None]
     created_at: datetime
     updated_at: datetime
     archived: bool = False
     archived_at: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """Make text of what came as numbers."""
+        _settle(self, "id")
+        for name, value in self.properties.items():
+            if value is not None and not isinstance(value, str):
+                self.properties[name] = text(value)
+
 
 class Owner(Wire, frozen=True):
     """A user of HubSpot who can own records. A queue has no address."""
 
-    id: str
+    id: Text
     created_at: datetime
     updated_at: datetime
     archived: bool = False
     email: str | None = None
     first_name: str | None = None
     last_name: str | None = None
-    user_id: int | None = None
+
+    def __post_init__(self) -> None:
+        """Make text of an id that came as a number."""
+        _settle(self, "id")
 
 
 class LinkType(Wire, frozen=True):
@@ -46,20 +79,32 @@ class LinkType(Wire, frozen=True):
 class Link(Wire, frozen=True):
     """The far end of an association; its id is a number in some answers."""
 
-    to_object_id: str | int
-    association_types: list[LinkType]
+    to_object_id: Text
+    association_types: list[LinkType] = []
+
+    def __post_init__(self) -> None:
+        """Make text of an id that came as a number."""
+        _settle(self, "to_object_id")
 
 
 class Ref(Wire, frozen=True):
     """The near end of an association."""
 
-    id: str
+    id: Text
+
+    def __post_init__(self) -> None:
+        """Make text of an id that came as a number."""
+        _settle(self, "id")
 
 
 class Next(Wire, frozen=True):
     """Where the next page begins."""
 
-    after: str
+    after: Text
+
+    def __post_init__(self) -> None:
+        """Make text of an id that came as a number."""
+        _settle(self, "after")
 
 
 class Paging(Wire, frozen=True):
@@ -85,26 +130,31 @@ class LinkAnswer(Wire, frozen=True):
 class Complaint(Wire, frozen=True):
     """One of the errors inside of an error or a multi-status. The message may repeat values: never show it."""
 
-    message: str = ""
+    message: str | None = None
     category: str | None = None
     code: str | None = None
-    context: dict[str, Any] = {}
+    context: dict[str, Any] | None = None
+
+    def named(self, key: str) -> tuple[str, ...]:
+        """Return what the context says under a key, where it has one value or several."""
+        found = (self.context or {}).get(key) or ()
+        return tuple(map(str, found)) if isinstance(found, (list, tuple)) else (str(found),)
 
 
 class ErrorAnswer(Wire, frozen=True):
     """An error. The message may repeat values: it is looked into, and never shown."""
 
-    message: str = ""
+    message: str | None = None
     category: str | None = None
     policy_name: str | None = None
-    errors: list[Complaint] = []
+    errors: list[Complaint] | None = None
 
 
 class Batch(Wire, frozen=True):
     """The answer to a batch; with status 207, `errors` says which inputs failed."""
 
     results: list[Obj]
-    errors: list[Complaint] = []
+    errors: list[Complaint] | None = None
 
 
 class Details(Wire, frozen=True):
@@ -126,8 +176,8 @@ class Property(Wire, frozen=True):
 
     name: str
     type: str
-    field_type: str = ""
-    options: list[Option] = []
+    field_type: str | None = None
+    options: list[Option] | None = None
     archived: bool | None = None
     modification_metadata: Modification | None = None
 
@@ -140,8 +190,8 @@ class Property(Wire, frozen=True):
 class Option(Wire, frozen=True):
     """A value that an enumeration may have."""
 
-    label: str
-    value: str
+    label: str | None = None
+    value: str = ""
 
 
 class Modification(Wire, frozen=True):
@@ -159,17 +209,17 @@ class Total(Wire, frozen=True):
 class Notice(Wire, frozen=True):
     """One event of a webhook; many come in one request."""
 
-    event_id: int
+    event_id: int | str
     subscription_type: str
     portal_id: int
     occurred_at: int
-    object_id: int | None = None
+    object_id: int | str | None = None
     object_type_id: str | None = None
-    primary_object_id: int | None = None
-    merged_object_ids: list[int] = []
-    new_object_id: int | None = None
-    from_object_id: int | None = None
-    to_object_id: int | None = None
+    primary_object_id: int | str | None = None
+    merged_object_ids: list[int | str] | None = None
+    new_object_id: int | str | None = None
+    from_object_id: int | str | None = None
+    to_object_id: int | str | None = None
     association_type: str | None = None
 
 

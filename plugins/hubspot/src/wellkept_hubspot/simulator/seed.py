@@ -20,7 +20,10 @@ PROPERTIES = {
         "datetime": "createdate hs_lastmodifieddate",
     },
     "contacts": {
-        "string": "firstname lastname email phone mobilephone hs_buying_role hs_language lifecyclestage hs_merged_object_ids",
+        "string": (
+            "firstname lastname email hs_additional_emails phone mobilephone hs_buying_role hs_language lifecyclestage"
+            " hs_merged_object_ids"
+        ),
         "number": "hs_object_id associatedcompanyid",
         "bool": "hs_email_optout",
         "datetime": "createdate lastmodifieddate",
