@@ -42,6 +42,11 @@ class Installed:
         return f"{self.distribution} {self.version}"
 
     @property
+    def package(self) -> str:
+        """The package that holds its code: ``wellkept_stripe``."""
+        return self.target.partition(":")[0].partition(".")[0]
+
+    @property
     def key(self) -> str:
         """What knowledge of this plugin depends on."""
         return f"{self.distribution}=={self.version} {self.name}={self.target}"

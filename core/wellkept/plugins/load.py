@@ -280,8 +280,7 @@ def _load(name: str, extra: Mapping[str, object], found: Found, origin: str | No
     problems = plugins.problems
     who: dict[str, Any] = {"plugin": name, "distribution": origin, "remark": plugins.remarks.append}
     failed = len(problems)
-    module = type(extra[name]).__module__ if name in extra else found.plugins[name].target.partition(":")[0]
-    own(module, Owner(name, origin))
+    own(type(extra[name]).__module__ if name in extra else found.plugins[name].package, Owner(name, origin))
     plugin: object = extra.get(name)
     if name not in extra:
         distribution = found.plugins[name].distribution

@@ -27,16 +27,19 @@ class Place(NamedTuple):
 _packages: dict[str, Owner] = {}
 
 
-def own(module: str, owner: Owner) -> None:
-    """Remember whose the package of a module is. Core's own stays nobody's."""
-    package = module.partition(".")[0]
-    if package not in {"", "builtins", "__main__", "wellkept"}:
+def own(package: str, owner: Owner) -> None:
+    """Remember whose a package or module is, with all that is below it. Core's own stays nobody's."""
+    if package.partition(".")[0] not in {"", "builtins", "__main__", "wellkept"}:
         _packages[package] = owner
 
 
 def owner_of(module: str) -> Owner | None:
     """Return the plugin that a module belongs to."""
-    return _packages.get(module.partition(".")[0])
+    while module:
+        if module in _packages:
+            return _packages[module]
+        module = module.rpartition(".")[0]
+    return None
 
 
 def place_of(frame: FrameType | None) -> Place:
