@@ -132,9 +132,10 @@ def table(figures: Sequence[Figure]) -> str:
 def keep(name: str, figures: Iterable[Figure]) -> None:
     """Add figures to the history of a benchmark, with the machine, the commit and the date."""
     HISTORY.mkdir(exist_ok=True)
+    changed = "+" if _git("status", "--porcelain", "-uno", "core", "plugins") else ""
     entry = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno", "core", "plugins") else ""),
+        "commit": _git("rev-parse", "--short", "HEAD") + changed,
         "machine": f"{platform.machine()} {os.cpu_count()} cores, Python {platform.python_version()}",
         "load": round(os.getloadavg()[0], 1),
         "figures": [asdict(figure) for figure in figures],

@@ -34,7 +34,7 @@ from wellkept.pipeline.resolve import ResolveReport, resolve
 from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
 from wellkept.pipeline.sync import drain, sync
 from wellkept.plugins.watchdog import Blocked, watching
-from wellkept.store import rates
+from wellkept.store import frames, rates
 from wellkept.store.fence import FencedStore
 from wellkept.store.instances import Allowed, Refused
 from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, note_stream, running, whereabouts
@@ -332,13 +332,14 @@ class Steps:
         run.doing = "measure"
         report.measure = measure(store, self.plan, now=now)
         with store.read() as reader:
-            measured = frame(reader, self.plan)
+            measured, basis = frame(reader, self.plan), frames.basis(reader)
         run.doing = "score"
         self._take_overrides(store, report, now)
         configs = {instance.name: instance.table.rest for instance, _ in runtime.scorers.values()}
-        report.score = score(store, self.scorers, measured, run_id=run.id, now=now, configs=configs)
+        report.score = score(store, self.scorers, measured, run_id=run.id, now=now, configs=configs, basis=basis)
         worst: RunState = "partial" if report.score.failures else "done"
-        report.worsen(worst, f"{report.score.scored} scored, {report.score.changed} changed, {report.score.held} held")
+        done = report.score
+        report.worsen(worst, f"{done.scored} scored, {done.changed} changed, {done.held} held, {done.same} as they were")
         with runtime.store.read() as reader:
             return score_columns(reader, self.scorers, measured, now)
 

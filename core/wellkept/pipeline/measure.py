@@ -63,7 +63,7 @@ def measure(store: Store, plan: Plan, *, now: int, all: bool = False) -> Measure
         known = rates.load(reader)
     cells = Cells(plan, as_of, begun.streams, known, frames.lulls_of(begun), past=False)
     measured, after = 0, ""
-    while (done := _measure_chunk(store, cells, after, as_of.isoformat(), now)) is not None:
+    while (done := _measure_chunk(store, cells, after, as_of.isoformat(), begun.at)) is not None:
         after, count = done
         measured += count
     return MeasureReport(as_of=as_of, measured=measured, complete=complete)
@@ -124,14 +124,16 @@ def frame(reader: Reader, plan: Plan, accounts: Sequence[str] | None = None) -> 
 def _begin(tx: Tx, plan: Plan, as_of: date, now: int, *, everything: bool) -> tuple[Basis, bool]:
     """Mark the accounts whose rows depend on what has changed since the last time, and note what holds now."""
     frames.keep_indexes(tx, indexes(plan))
+    old = frames.basis(tx)
     new = Basis(
         as_of=as_of.isoformat(),
         plan=plan.digest,
         rates=rates.stored_digest(tx),
         streams=freshness.states(tx, plan, as_of, now),
         lulls={type_: sorted(day.isoformat() for day in days) for type_, days in lulls.find(tx, plan, as_of).items()},
+        where="" if plan.where is None else plan.where.text,
+        at=now if old is None else max(now, old.at + 1),
     )
-    old = frames.basis(tx)
     complete = everything or old is None or _general(old) != _general(new)
     if complete or old is None:
         frames.mark_all(tx, now)
@@ -140,8 +142,7 @@ def _begin(tx: Tx, plan: Plan, as_of: date, now: int, *, everything: bool) -> tu
             feed.instance for feed in plan.feeds if old.streams.get(freshness.key(feed)) != new.streams[freshness.key(feed)]
         }
         frames.mark_instances(tx, changed, now)
-    if new != old:
-        frames.set_basis(tx, new)
+    frames.set_basis(tx, new)
     return new, complete
 
 

@@ -15,20 +15,32 @@ from wellkept.plugins.acting import Actor, acting
 from wellkept.records import Json
 from wellkept.redact import redact_exception
 from wellkept.scorer import Score, Scorer
-from wellkept.store import Reader, Store, overrides
+from wellkept.store import Reader, Store, looks, overrides
 from wellkept.store import scores as history
+from wellkept.store.frames import Basis
+from wellkept.store.looks import Look
 from wellkept.store.overrides import Override
-from wellkept.store.scores import Entry, Inputs
+from wellkept.store.scores import Entry, Inputs, Standing
 from wellkept.store.succession import move_scores
 
 
 class ScoreReport(msgspec.Struct, kw_only=True):
-    """What the step did, counted in (account, scorer)."""
+    """What the step did, counted in (account, scorer).
+
+    Attributes:
+        scored: Those with a score,
+        unscored: without one,
+        held: and those that keep an earlier one, among those that were looked at.
+        changed: New rows of history.
+        same: Not looked at, because nothing has changed since they were.
+        failures: Scorers that failed, by name; the others ran.
+    """
 
     scored: int = 0
     unscored: int = 0
     changed: int = 0
     held: int = 0
+    same: int = 0
     failures: list[Failure] = []
 
 
@@ -40,8 +52,9 @@ def score(
     run_id: str,
     now: int,
     configs: Mapping[str, Json],
+    basis: Basis | None = None,
 ) -> ScoreReport:
-    """Score every account of the frame and append what changed to the history.
+    """Score the accounts of the frame and append what changed to the history.
 
     An account with a stale or anomalous cell among a scorer's columns keeps its last score, marked held, and is not shown to
     the scorer: an outage of a source changes no band. So does an account whose score breaks the rules of `Score`.
@@ -53,6 +66,8 @@ def score(
         run_id: The run.
         now: The current instant, epoch ms.
         configs: Each instance's configuration as plain data; kept with the scores, so it must hold no secret.
+        basis: Says that this is the kept frame of all accounts, and what it was measured by: then only those accounts are
+            looked at that may have another score than at the last look. Without it, all are.
 
     Returns:
         What was done. A scorer that fails is named there; the others run.
@@ -62,8 +77,10 @@ def score(
     for instance, scorer in scorers:
         body = _config(scorer, frame, configs.get(instance))
         digest = store.write_now(lambda tx, body=body: history.put_config(tx, body, now))  # type: ignore[misc]
-        assess = _Assessor(instance, scorer, frame, now=now, run_id=run_id, digest=digest)
-        for accounts in slices(frame.accounts):
+        view = frame if basis is None else _due(store, scorer, looks.look(basis, digest), frame)
+        report.same += len(frame) - len(view)
+        assess = _Assessor(instance, scorer, view, now=now, run_id=run_id, digest=digest)
+        for accounts in slices(view.accounts):
             with store.read() as reader:
                 entries = assess(reader, accounts)
                 known = history.latest(reader, scorer.name, accounts, frame.as_of.isoformat())
@@ -75,8 +92,19 @@ def score(
                 report.held += item.held is not None
                 report.scored += item.held is None and item.score.value is not None
                 report.unscored += item.held is None and item.score.value is None
-        report.failures += assess.failures()
+        failures = assess.failures()
+        if basis is not None and not failures:
+            done = looks.look(basis, digest)
+            store.write_now(lambda tx, name=scorer.name, done=done: looks.note(tx, name, done))  # type: ignore[misc]
+        report.failures += failures
     return report
+
+
+def _due(store: Store, scorer: Scorer, look: Look, frame: Frame) -> Frame:
+    """Return the frame of the accounts that a scorer must look at."""
+    with store.read() as reader:
+        due = looks.due(reader, scorer.name, look)
+    return frame if due is None else frame.select([account for account in frame.accounts if account in due])
 
 
 def score_columns(reader: Reader, scorers: Sequence[tuple[str, Scorer]], frame: Frame, now: int) -> Frame:
@@ -87,7 +115,7 @@ def score_columns(reader: Reader, scorers: Sequence[tuple[str, Scorer]], frame: 
     hold too; the band of an override stands, because it is a person's word and no figure.
     """
     for _, scorer in scorers:
-        stored = history.latest(reader, scorer.name, frame.accounts, frame.as_of.isoformat())
+        stored = history.standings(reader, scorer.name, frame.accounts, frame.as_of.isoformat())
         frame = _with_scores(reader, scorer.name, frame, stored, now)
     return frame
 
@@ -268,9 +296,9 @@ def _violation(scorer: Scorer, item: Score) -> str | None:
     return None if total == item.value else f"contributions end at {total}, not at the score {item.value}"
 
 
-def _with_scores(reader: Reader, name: str, frame: Frame, entries: Mapping[str, Entry], now: int) -> Frame:
+def _with_scores(reader: Reader, name: str, frame: Frame, entries: Mapping[str, Entry | Standing], now: int) -> Frame:
     """Add one scorer's columns."""
-    past = history.before(reader, name, frame.accounts, frame.as_of.isoformat())
+    past = history.standings(reader, name, frame.accounts, frame.as_of.isoformat(), earlier=True)
     overridden = overrides.active(reader, name, now)
     stale: dict[str, dict[int, Gap]] = {suffix: {} for suffix in ("", "_band", "_band_before", "_coverage")}
     cells: dict[str, list[Value]] = {suffix: [] for suffix in stale}

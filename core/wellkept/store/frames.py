@@ -31,6 +31,8 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
         rates: Digest of the exchange rates.
         streams: ``instance.stream`` to its state.
         lulls: Record type to the days that do not count, ISO.
+        where: Who is a customer at all, by config; rows do not depend on it, but the frame does.
+        at: When rows were measured last; each measuring has a later instant than the one before, whatever the clock says.
     """
 
     as_of: str
@@ -38,6 +40,8 @@ class Basis(msgspec.Struct, frozen=True, kw_only=True):
     rates: str
     streams: dict[str, StreamState]
     lulls: dict[str, list[str]] = {}
+    where: str = ""
+    at: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +108,7 @@ def save(tx: Tx, rows: Iterable[FrameRow], marks: Sequence[tuple[str, int]], *, 
         rows: The new rows. An account without one is no customer's any more: what is kept of it goes.
         marks: Accounts in ascending order, and the marks that were there when they were measured.
         as_of: The day, ISO.
-        now: The current instant, epoch ms.
+        now: When they were measured: `Basis.at`.
     """
     present = "SELECT account, at FROM dirty_accounts WHERE account >= ? AND account <= ?"
     standing = set(marks).intersection(tx.rows(present, (marks[0][0], marks[-1][0])))

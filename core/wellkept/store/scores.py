@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -60,10 +61,29 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return mine == theirs and self.band == other.band and self.held == other.held
 
 
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a score comes to, without its explanation."""
+
+    value: Decimal | None
+    band: str | None
+    coverage: float
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An `Entry` in short: cheap to read for all accounts."""
+
+    account: str
+    band: str | None
+    held: str | None
+    score: Summary | Score
+
+
 _COLUMNS = (
     "s.seq, s.account, s.scorer, s.as_of, s.at, s.run_id, s.scorer_version, s.config_digest, s.band, s.held, s.body, s.inputs"
 )
+_SHORT = "s.account, s.band, s.held, s.body"
 _score = msgspec.json.Decoder(Score)
+_summary = msgspec.json.Decoder(Summary)
 _inputs = msgspec.json.Decoder(Inputs)
 
 
@@ -85,39 +105,50 @@ def _entry(row: Sequence[Json]) -> Entry:
     )
 
 
+def _standing(row: Sequence[Json]) -> Standing:
+    account, band, held, body = row
+    return Standing(account=account, band=band, held=held, score=_summary.decode(body))
+
+
 def append(tx: Tx, entries: Iterable[Entry]) -> int:
     """Add rows to the history and return how many; rows are never changed afterwards."""
-    return sum(
-        tx.execute(
-            "INSERT INTO scores (account, scorer, as_of, at, run_id, scorer_version, config_digest, value_milli, band, held,"
-            " body, inputs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                entry.account,
-                entry.scorer,
-                entry.as_of,
-                entry.at,
-                entry.run_id,
-                entry.scorer_version,
-                entry.config_digest,
-                None if entry.score.value is None else int(entry.score.value * 1000),
-                entry.band,
-                entry.held,
-                msgspec.json.encode(entry.score).decode(),
-                msgspec.json.encode(entry.inputs).decode(),
-            ),
+    encode = msgspec.json.encode
+    rows = [
+        (
+            entry.account,
+            entry.scorer,
+            entry.as_of,
+            entry.at,
+            entry.run_id,
+            entry.scorer_version,
+            entry.config_digest,
+            None if entry.score.value is None else int(entry.score.value * 1000),
+            entry.band,
+            entry.held,
+            encode(entry.score).decode(),
+            encode(entry.inputs).decode(),
         )
         for entry in entries
+    ]
+    tx.many(
+        "INSERT INTO scores (account, scorer, as_of, at, run_id, scorer_version, config_digest, value_milli, band, held,"
+        " body, inputs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
     )
+    return len(rows)
 
 
 def latest(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Entry]:
     """Return each account's newest row of this day or an earlier one."""
-    return _newest(reader, scorer, accounts, "t.as_of <= ?", as_of)
+    return {entry.account: entry for entry in map(_entry, _newest(reader, scorer, accounts, "t.as_of <= ?", as_of))}
 
 
-def before(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Entry]:
-    """Return each account's newest row of an *earlier* day, held or not."""
-    return _newest(reader, scorer, accounts, "t.as_of < ?", as_of)
+def standings(
+    reader: Reader, scorer: str, accounts: Sequence[str], as_of: str, *, earlier: bool = False
+) -> dict[str, Standing]:
+    """Return each account's newest row of this day or an earlier one in short; with `earlier`, of an earlier day alone."""
+    rows = _newest(reader, scorer, accounts, f"t.as_of {'<' if earlier else '<='} ?", as_of, columns=_SHORT)
+    return {found.account: found for found in map(_standing, rows)}
 
 
 def computed_before(
@@ -133,22 +164,23 @@ def computed_before(
         seq: Leave out this row and newer ones: what was known when that row was computed.
     """
     condition = "t.as_of < ? AND t.held IS NULL" + ("" if seq is None else f" AND t.seq < {seq:d}")
-    return {account: entry.score for account, entry in _newest(reader, scorer, accounts, condition, as_of).items()}
+    rows = _newest(reader, scorer, accounts, condition, as_of, columns="s.account, s.body")
+    return {account: _score.decode(body) for account, body in rows}
 
 
-def _newest(reader: Reader, scorer: str, accounts: Sequence[str], condition: str, as_of: str) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+def _newest(
+    reader: Reader, scorer: str, accounts: Sequence[str], condition: str, as_of: str, *, columns: str = _COLUMNS
+) -> Iterator[Sequence[Json]]:
+    """Yield columns of each account's newest row that fulfils a condition."""
     for start in range(0, len(accounts), CHUNK):
         part = accounts[start : start + CHUNK]
         values = ", ".join(["(?)"] * len(part))
-        rows = reader.rows(
+        yield from reader.rows(
             f"WITH wanted (account) AS (VALUES {values})"  # noqa: S608 - fixed text only
-            f" SELECT {_COLUMNS} FROM wanted w JOIN scores s ON s.seq = (SELECT t.seq FROM scores t"
+            f" SELECT {columns} FROM wanted w JOIN scores s ON s.seq = (SELECT t.seq FROM scores t"
             f" WHERE t.account = w.account AND t.scorer = ? AND {condition} ORDER BY t.as_of DESC, t.seq DESC LIMIT 1)",
             (*part, scorer, as_of),
         )
-        found.update((entry.account, entry) for entry in map(_entry, rows))
-    return found
 
 
 def entry(reader: Reader, seq: int) -> Entry | None:

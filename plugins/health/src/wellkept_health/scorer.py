@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from math import isfinite
 from operator import attrgetter
 from typing import NamedTuple
@@ -63,11 +64,6 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     share: int
     part: Part | None
     figure: float
-
-    @property
-    def signal(self) -> Signal:
-        """The signal."""
-        return self.line.signal
 
 
 class HealthScorer(Scorer):
@@ -161,7 +157,7 @@ class HealthScorer(Scorer):
         value = sum(points, REFERENCE)
         band, carry = self._borders.band(value, previous)
         contributions = [
-            _contribution(reading, part.weight / weight, lost, view)
+            _contribution(reading, _ratio(part.weight, weight), lost, view)
             for (reading, part), lost in zip(known, points, strict=True)
         ]
         if value < REFERENCE:
@@ -256,8 +252,14 @@ def _contribution(reading: Reading, weight: float, points: Decimal, view: Mappin
         value=round(figure, 4) if bare is None else bare,
         points=points,
         text=(line.reason if points else line.fine).fill(view, figure if bare is None else bare),
-        weight=round(weight, 4),
+        weight=weight,
     )
+
+
+@lru_cache(maxsize=4096)
+def _ratio(weight: int, whole: int) -> float:
+    """Return a share as it is shown; as long as nothing fades, the same few occur again and again."""
+    return round(weight / whole, 4)
 
 
 def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], view: Mapping[str, Value]) -> str:
@@ -265,7 +267,7 @@ def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], vie
     tenure = view[TENURE]
     return WORDS[
         main_cause(
-            [(reading.signal.cause, lost) for (reading, _), lost in zip(known, points, strict=True)],
+            [(reading.line.signal.cause, lost) for (reading, _), lost in zip(known, points, strict=True)],
             unpaid=view[UNPAID] is True,
             new=isinstance(tenure, (int, float)) and tenure < NEW_DAYS,
         )
@@ -273,9 +275,9 @@ def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], vie
 
 
 def _note(card: Card, readings: Sequence[Reading]) -> str:
-    counted = {reading.signal.group for reading in readings}
+    counted = {reading.line.signal.group for reading in readings}
     absent = [group for group, weight in card.weights.items() if weight and group not in counted]
-    missing = [reading.signal.name for reading in readings if reading.part is None]
+    missing = [reading.line.signal.name for reading in readings if reading.part is None]
     parts = [f"card {card.name}"]
     if absent:
         parts.append(f"no data on {', '.join(absent)}")
@@ -294,4 +296,6 @@ def _check(expression: Expression, names: Mapping[str, Column], key: str, *, con
 def _figure(expression: Expression, view: Mapping[str, Value]) -> float | None:
     """Return a value as a number, flags as 0 and 1; None when unknown."""
     value = expression.evaluate(view)
+    if type(value) is int:
+        return float(value)
     return float(value) if isinstance(value, (int, float)) and isfinite(value) else None

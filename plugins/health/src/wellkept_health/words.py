@@ -52,8 +52,11 @@ def writer(unit: Unit, currency: str | None = None) -> Writer:
     """Return what writes a cell of a unit as a reader wants it; an unknown one is ``unknown``."""
     number = _NUMBERS.get(unit, _short)
     money = currency if unit == "money" else None
+    bare = number is _short and unit != "flag" and not money
 
     def write(value: Value) -> str:
+        if bare and type(value) is int:
+            return f"{value:,}"
         if value is None or isinstance(value, str):
             return value or "unknown"
         if unit == "flag" or isinstance(value, bool):
