@@ -43,6 +43,7 @@ FILES: Mapping[str, tuple[str, str | None]] = {
     "src/policy.py.tmpl": ("src/wellkept_acme/policy.py", "policy"),
     "src/simulator.py.tmpl": ("src/wellkept_acme/simulator.py", "talks"),
     "tests/test_acme_conformance.py.tmpl": ("tests/test_acme_conformance.py", None),
+    "tests/acme_records/customers.json.tmpl": ("tests/acme_records/customers.json", "talks"),
 }
 """Template to where it goes, and the part that it belongs to."""
 

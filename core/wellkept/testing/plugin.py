@@ -8,6 +8,15 @@ from typing import Any
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which an author accepts what rows become."""
+    parser.getgroup("wellkept").addoption(
+        "--accept-records",
+        action="store_true",
+        help="Write down what the rows of simulators become, for the conformance kit to hold later runs against.",
+    )
+
+
 @pytest.fixture(scope="session")
 def conformance_server() -> Iterator[tuple[Any, str]]:
     """One server for all simulators of a session, and its address."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from wellkept.pipeline.report import NOT_PERMITTED
 from wellkept.records import Json
-from wellkept.testing.conformance.bench import Bench, everything_logged
+from wellkept.testing.conformance.bench import Bench, Rows, everything_logged
 from wellkept.testing.conformance.case import Case, stream_names
 from wellkept.testing.faults import Fault
 from wellkept.testing.simulator import Simulator
@@ -130,6 +133,20 @@ class SourceTests(Case):
             assert len(batch.records) <= BATCH_LIMIT
             assert {record.type for record in batch.records} <= declared
         assert bench.letters() == []
+
+    def test_rows_become_the_same_records(self, bench: Bench, stream: str, request: pytest.FixtureRequest) -> None:
+        """Mapping: what a vendor's rows become stands in a file beside the test, so that no field changes by accident.
+
+        The file is written by ``pytest --accept-records``; read it before you commit it.
+        """
+        bench.read(stream)
+        found = _written(bench.rows(stream))
+        file = Path(inspect.getfile(type(self))).parent / f"{self.plugin}_records" / f"{stream}.json"
+        if request.config.getoption("--accept-records"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(found, encoding="utf-8")
+        assert file.is_file(), f"{file.name} is missing: run pytest --accept-records, and read what it writes"
+        assert found == file.read_text(encoding="utf-8"), f"rows of {stream} become something else than {file.name} says"
 
     def test_rows_come_while_reading(self, bench: Bench, simulator: Simulator, stream: str) -> None:
         """Memory is flat: rows are handed on as they come, and are not gathered until the end."""
@@ -279,6 +296,12 @@ class SourceTests(Case):
         bench.close()
         stored = b"".join(path.read_bytes() for path in bench.folder.glob("*.db*"))
         assert not any(value.encode() in stored for value in values), "a secret is in the store"
+
+
+def _written(rows: Rows) -> str:
+    """Return rows as text, sorted, one field a line."""
+    plain = {f"{type_}/{id_}": dict(sorted(row.items())) for (type_, id_), row in sorted(rows.items())}
+    return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
