@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +13,14 @@ from wellkept.cli.app import App, VerbGroup, pass_app
 from wellkept.cli.exits import Exit
 
 if TYPE_CHECKING:
+    from wellkept.cli.output import Tone
     from wellkept.config import Config
-    from wellkept.plugins import Loaded
+    from wellkept.plugins.examine import Offer
     from wellkept.store.instances import Remembered
+
+
+FOUND = {"kept": "kept", "missed": "MISSED", "declared": "declared", "none": "does not apply", "unknown": "unknown"}
+TONES: Mapping[str, Tone] = {"missed": "bad", "declared": "warn", "unknown": "warn"}
 
 
 @click.group(cls=VerbGroup, default="list")
@@ -87,7 +94,10 @@ def enable(app: App, instance: str) -> Exit:
 @click.argument("name")
 @pass_app
 def inspect(app: App, name: str) -> Exit:
-    """Show what a plugin offers: its hooks, its keys in plugins.toml, its commands. Imports it."""
+    """Show what a plugin offers, and which rules of the quality scale it keeps. Imports it.
+
+    It is opened with the example of its README in a store that is thrown away; no vendor is called.
+    """
     from wellkept.manifest import ManifestCache
     from wellkept.plugins import find, load_named, manifest_of
 
@@ -97,70 +107,86 @@ def inspect(app: App, name: str) -> Exit:
         app.tell(loaded.problems)
         app.out.document({"ok": False, "problems": [problem.document() for problem in loaded.problems]})
         return Exit.CONFIG
+    from wellkept.plugins.examine import examine, keys_of
+    from wellkept.plugins.quality import level_of, undeclarable, verdicts
+
     manifest = manifest_of(loaded, name)
     cache = ManifestCache()
     cache.put(found.plugins[name], manifest)
     cache.save()
     plugin = loaded.loaded[name]
-    keys = _keys(plugin)
-    app.out.line(f"{name}: {plugin.info.summary}", "bold")
-    app.out.line(
-        f"from {plugin.distribution}, plugin API {plugin.info.api}" + (f", {plugin.info.docs}" if plugin.info.docs else "")
-    )
-    app.out.line(f"hooks: {', '.join(manifest.hooks)}")
-    if keys:
-        app.out.line()
-        rows = [[key["key"], key["type"], "required" if key["required"] else key["default"], key["doc"]] for key in keys]
-        app.out.table(["key", "type", "default", "meaning"], rows, title=f"Keys of [plugins.{name}]")
-    if manifest.commands:
-        app.out.line()
-        app.out.table(["command", "does"], [[f"wellkept {name} {command}", text] for command, text in manifest.commands])
-    app.tell(loaded.problems)
-    app.out.document(
-        {
-            "ok": not loaded.problems,
-            "plugin": name,
-            "summary": plugin.info.summary,
-            "distribution": plugin.distribution,
-            "api": plugin.info.api,
-            "docs": plugin.info.docs,
-            "hooks": list(manifest.hooks),
-            "keys": keys,
-            "commands": [{"name": command, "help": text} for command, text in manifest.commands],
-            "problems": [problem.document() for problem in loaded.problems],
-        }
-    )
+    offer = examine(plugin)
+    rules, keys = verdicts(offer), keys_of(plugin)
+    document = {
+        "ok": not loaded.problems,
+        "plugin": name,
+        "summary": plugin.info.summary,
+        "distribution": plugin.distribution,
+        "api": plugin.info.api,
+        "docs": plugin.info.docs,
+        "hooks": list(manifest.hooks),
+        "offers": _offers(offer),
+        "keys": keys,
+        "commands": [{"name": command, "help": text} for command, text in manifest.commands],
+        "quality": {
+            "level": level_of(rules),
+            "rules": [asdict(item) for item in rules],
+            "unknown_rules": undeclarable(offer),
+        },
+        "problems": [problem.document() for problem in loaded.problems],
+        "remarks": [remark.document() for remark in dict.fromkeys([*loaded.remarks, *offer.remarks])],
+    }
+    _print(app, document)
+    app.tell([*loaded.problems, *loaded.remarks, *offer.remarks])
+    app.out.document(document)
     return Exit.PARTIAL if loaded.problems else Exit.OK
 
 
-def _keys(plugin: Loaded) -> list[dict[str, Any]]:
-    """Return the keys of a plugin's own model."""
-    model = plugin.model()
-    if model is None:
-        return []
-    schema = model.model_json_schema()
-    required = schema.get("required", [])
-    return [
-        {
-            "key": key,
-            "type": _type(node),
-            "required": key in required,
-            "default": None if node.get("default") is None else str(node["default"]),
-            "doc": " ".join(str(node.get("description", "")).split()),
-        }
-        for key, node in schema.get("properties", {}).items()
-    ]
+def _print(app: App, document: dict[str, Any]) -> None:
+    out, name = app.out, document["plugin"]
+    out.line(f"{name}: {document['summary']}", "bold")
+    out.line(
+        f"from {document['distribution']}, plugin API {document['api']}" + (f", {document['docs']}" if document["docs"] else "")
+    )
+    out.line(f"hooks: {', '.join(document['hooks'])}")
+    for kind, items in document["offers"].items():
+        if items:
+            out.line()
+            out.table([kind, "what"], [[item["name"], item["doc"]] for item in items])
+    if document["keys"]:
+        out.line()
+        rows = [
+            [key["key"], key["type"], "required" if key["required"] else key["default"], key["doc"]] for key in document["keys"]
+        ]
+        out.table(["key", "type", "default", "meaning"], rows, title=f"Keys of [plugins.{name}]")
+    if document["commands"]:
+        out.line()
+        out.table(["command", "does"], [[f"wellkept {name} {item['name']}", item["help"]] for item in document["commands"]])
+    out.line()
+    quality = document["quality"]
+    out.table(
+        ["rule", "level", "found", "what it asks for, or what is missing"],
+        [[rule["rule"], rule["level"], FOUND[rule["state"]], rule["reason"] or rule["doc"]] for rule in quality["rules"]],
+        title=f"Quality: {quality['level'] or 'below bronze'}",
+        tones=[TONES.get(rule["state"]) for rule in quality["rules"]],
+    )
+    for rule in quality["unknown_rules"]:
+        out.note(f"Remark: {name} declares the rule {rule!r}, which does not exist", "warn")
 
 
-def _type(node: dict[str, Any]) -> str:
-    from wellkept.secrets import MARK
+def _offers(offer: Offer) -> dict[str, list[dict[str, str]]]:
+    """Return what a plugin hands out: names, and what they are."""
+    return {
+        "streams": [{"name": stream.name, "doc": stream.doc} for stream in offer.streams],
+        "actions": [{"name": item.payload.capability, "doc": _first_line(item)} for item in offer.actions],
+        "scorers": [{"name": item.name, "doc": _first_line(item)} for item in offer.scorers],
+        "policies": [{"name": item.name, "doc": _first_line(item)} for item in offer.deciders],
+        "measures": [{"name": item.name, "doc": item.doc} for item in offer.measures],
+    }
 
-    if node.get("format") == MARK:
-        return "secret"
-    if "enum" in node:
-        return " | ".join(map(str, node["enum"]))
-    branches = [_type(branch) for branch in node.get("anyOf", ()) if branch.get("type") != "null"]
-    return " | ".join(dict.fromkeys(branches)) or str(node.get("type", "table"))
+
+def _first_line(item: object) -> str:
+    return (type(item).__doc__ or "").strip().partition("\n")[0]
 
 
 def _remembered(config: Config) -> dict[str, Remembered]:

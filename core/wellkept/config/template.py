@@ -95,7 +95,7 @@ def _field(plugin: str, key: str, info: FieldInfo, answers: Mapping[str, Any]) -
         value, active = next(iter(info.examples or ()), None), bool(info.examples)
     else:
         value, active = info.get_default(call_default_factory=True, validated_data={}), False
-    text = _toml(value)
+    text = toml_of(value)
     if text is None:
         return [*lines, f"# {key} = ...{'  # required' if info.is_required() else ''}"]
     return [*lines, f"{'' if active else '# '}{key} = {text}"]
@@ -105,29 +105,29 @@ def _comment(text: str | None) -> list[str]:
     return [f"# {line}".rstrip() for line in (text or "").strip().splitlines()]
 
 
-def _toml(value: Any) -> str | None:  # noqa: PLR0911 - one answer per type
+def toml_of(value: Any) -> str | None:  # noqa: PLR0911 - one answer per type
     """Return a value as TOML on one line; None for what has no such form."""
     from pydantic import BaseModel
 
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Secret):
-        return _toml(value.reference)
+        return toml_of(value.reference)
     if isinstance(value, Enum):
-        return _toml(value.value)
+        return toml_of(value.value)
     if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, (str, Path)):
         return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, (list, tuple)):
-        items = [_toml(item) for item in value]
+        items = [toml_of(item) for item in value]
         return None if None in items else f"[{', '.join(item for item in items if item)}]"
     if isinstance(value, BaseModel):
-        return _toml({key: item for key, item in value if item is not None})
+        return toml_of({key: item for key, item in value if item is not None})
     if isinstance(value, dict):
         if not value:
             return "{}"
-        pairs = [(_toml(str(key)), _toml(item)) for key, item in value.items()]
+        pairs = [(toml_of(str(key)), toml_of(item)) for key, item in value.items()]
         return (
             None if any(item is None for _, item in pairs) else f"{{ {', '.join(f'{key} = {item}' for key, item in pairs)} }}"
         )
