@@ -116,7 +116,7 @@ class Compiler:
             case "edge":
                 return [self._edges(record, parts)]
             case "ranked":
-                return [self._quantile(record, parts[0])]
+                return [self._quantiles(record, parts)]
             case "per":
                 return [self._chosen(record, parts)]
         ago = way[1]
@@ -177,24 +177,31 @@ class Compiler:
         params = (*source_params, *(param for slot in slots for param in slot.params), *own)
         return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots), by_currency=False)
 
-    def _quantile(self, record: type[Record], part: Part) -> Scan:
-        """Return a statement that puts an account's values in order and picks one, or the two in the middle."""
-        assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+    def _quantiles(self, record: type[Record], parts: Sequence[Part]) -> Scan:
+        """Return a statement that puts an account's values in order, and picks for each measure one, or two in the middle."""
+        first = parts[0]
+        assert first.field is not None  # noqa: S101 - narrows: checked by the plan
         source, known, source_params = self._source(record)
-        value = f"CAST({part.field.sql()} AS DOUBLE PRECISION)" if self.wide else part.field.sql()
-        condition, own = self._condition(part)
-        place = "(size + 1) / 2 AND (size + 2) / 2" if part.measure.aggregate == "median" else "(size * 9 + 9) / 10 AND size"
-        picked = "COUNT(value), SUM(value)" if part.measure.aggregate == "median" else "1, MIN(value)"
+        value = f"CAST({first.field.sql()} AS DOUBLE PRECISION)" if self.wide else first.field.sql()
+        condition, own = self._condition(first)
+        picked: list[str] = []
+        found: list[Figure] = []
+        for part in parts:
+            places = (
+                "BETWEEN (size + 1) / 2 AND (size + 2) / 2" if part.measure.aggregate == "median" else "= (size * 9 + 9) / 10"
+            )
+            chosen = f"CASE WHEN place {places} THEN value END"
+            found.append(Figure(part, (len(picked), len(picked) + 1), figures.average))
+            picked += [f"COUNT({chosen})", f"SUM({chosen})"]
         select = (
-            f"SELECT account, {picked} FROM (SELECT d.account AS account, {value} AS value,"  # noqa: S608 - names from the type
+            f"SELECT account, {', '.join(picked)} FROM (SELECT d.account AS account, {value} AS value,"  # noqa: S608
             f" ROW_NUMBER() OVER (PARTITION BY d.account ORDER BY {value}) AS place,"
             " COUNT(*) OVER (PARTITION BY d.account) AS size"
             f" FROM d CROSS JOIN links l CROSS JOIN {source} r WHERE {self._join(record)}"
             f" AND {value} IS NOT NULL AND {condition or '1 = 1'}"
-            f") AS ranked WHERE place BETWEEN {place} GROUP BY account"
+            ") AS ranked GROUP BY account"
         )
-        figure = Figure(part, (0, 1), figures.average)
-        return Scan(known, select, (*source_params, *own), (figure,), ("add", "add"), by_currency=False)
+        return Scan(known, select, (*source_params, *own), tuple(found), ("add",) * len(picked), by_currency=False)
 
     def _edges(self, record: type[Record], parts: Sequence[Part]) -> Scan:
         """Return a statement with a look-up at the end of the index, so that no row in between is read."""
@@ -410,7 +417,7 @@ def _way(part: Part, time: str | None) -> tuple[Any, ...]:
     if measure.aggregate == "latest":
         return ("latest",)
     if measure.aggregate in QUANTILES:
-        return "ranked", part.name
+        return "ranked", measure.field, measure.time, measure.window, measure.offset, measure.where, part.instance
     if measure.per is not None:
         return "per", measure.per, measure.time, measure.window, measure.offset, measure.where, part.instance
     edge = measure.aggregate in {"min", "max"} and not part.money and measure.record not in {Account, Person}
