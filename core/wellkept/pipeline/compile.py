@@ -201,7 +201,8 @@ class Compiler:
             f" AND {value} IS NOT NULL AND {condition or '1 = 1'}"
             ") AS ranked GROUP BY account"
         )
-        return Scan(known, select, (*source_params, *own), tuple(found), ("add",) * len(picked), by_currency=False)
+        merges: tuple[Merge, ...] = ("add",) * len(picked)
+        return Scan(known, select, (*source_params, *own), tuple(found), merges, by_currency=False)
 
     def _edges(self, record: type[Record], parts: Sequence[Part]) -> Scan:
         """Return a statement with a look-up at the end of the index, so that no row in between is read."""
