@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from wellkept.clock import SystemClock
 from wellkept.errors import LeaseLostError, RetryableError, StoreError
+from wellkept.records import Account
 from wellkept.store import Store, Tx, locks, open_store
 from wellkept.store.database import MisfitError, UncertainError
 from wellkept.store.postgres import connection as connections
 from wellkept.store.postgres.connection import COPY_ROWS, FETCH, PgConnection
 from wellkept.store.postgres.database import PgDatabase
+from wellkept.store.records import RecordTables
 from wellkept.testing import FakeClock
 
 
@@ -401,3 +403,16 @@ def test_values_come_back_as_they_went(store: Store, texts: list[str], raw: byte
 
     wanted = sorted(texts, key=lambda text: text.encode())
     assert store.write_now(job) == [(text, text, raw, number, None) for text in wanted]
+
+
+def test_a_table_that_has_just_grown_is_read_by_its_key(store: Store) -> None:
+    """The server looks at new tables by itself, but only after a while."""
+    tables = RecordTables([Account])
+    store.write_now(tables.ensure)
+    rows = [Account(id=f"cus_{number:05}", version=1, name="x" * 200) for number in range(5_000)]
+    store.write_now(lambda tx: tables.upsert(tx, "crm", "all", rows, 1))
+    ids = [row.id for row in rows[:50]]
+    marks = ", ".join("?" * len(ids))
+    with store.read() as reader:
+        plan = reader.all(f"EXPLAIN SELECT version FROM r_account WHERE instance = ? AND id IN ({marks})", ["crm", *ids])
+    assert any("r_account_pkey" in line for (line,) in plan)

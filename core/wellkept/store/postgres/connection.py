@@ -23,6 +23,9 @@ from wellkept.store.postgres.dialect import INSTANT, insert_of, instant_of, tran
 COPY_ROWS = 32
 """Rows from which on COPY is faster than single statements."""
 
+ANALYZE_ROWS = 1_000
+"""Rows that a connection writes to a table before it has its statistics renewed; then twice as many, and so on."""
+
 FETCH = 1_000
 """Rows of a stream that are fetched at a time."""
 
@@ -97,6 +100,8 @@ class PgConnection:
         self._names = count(1)
         self._done: list[str] = []
         self._kinds: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        self._grown: dict[str, int] = {}
+        self._looks: dict[str, int] = {}
 
     @property
     def in_transaction(self) -> bool:
@@ -129,6 +134,8 @@ class PgConnection:
             if not rows:
                 return cursor.execute(b"SELECT 1 WHERE false")
             cursor.executemany(translate(sql).encode(), rows)
+            if found := insert_of(sql):
+                self._grow(found[0], len(rows))
         return cursor
 
     def stream(self, sql: str, params: Params = (), /) -> Cursor[tuple[Any, ...]] | Stream:
@@ -170,7 +177,19 @@ class PgConnection:
             merge = f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {heap} WHERE true{rest}"  # noqa: S608 - likewise
             cursor = self.raw.execute(merge.encode())
             self.script(f"DELETE FROM {heap}")  # noqa: S608 - likewise
+            self._grow(table, len(rows))
         return cursor
+
+    def _grow(self, table: str, rows: int) -> None:
+        """Count rows that were written, and have the server look at a table that has grown by much.
+
+        It would do so by itself, but only after a while: until then it takes a new table for a small one, and reads all of it
+        to find a few hundred rows.
+        """
+        self._grown[table] = self._grown.get(table, 0) + rows
+        if self._grown[table] >= self._looks.get(table, ANALYZE_ROWS):
+            self._looks[table] = 2 * self._grown[table]
+            self.script(f"ANALYZE {table}")
 
     def _check(self, table: str, columns: str, rows: Sequence[Params]) -> None:
         """Refuse what SQLite's strict tables refuse, and PostgreSQL would round, or take for a text."""

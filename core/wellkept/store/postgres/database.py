@@ -75,7 +75,8 @@ class PgDatabase:
         pause = 0 if readonly else round(self._pause_seconds * 1000)
         connection.script(
             "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET TimeZone = 'UTC';"
-            f" SET client_min_messages = warning; SET idle_in_transaction_session_timeout = {pause}"
+            " SET client_min_messages = warning; SET plan_cache_mode = force_custom_plan;"
+            f" SET idle_in_transaction_session_timeout = {pause}"
         )
         return connection
 
