@@ -201,7 +201,7 @@ class Compiler:
             f" AND {value} IS NOT NULL AND {condition or '1 = 1'}"
             ") AS ranked GROUP BY account"
         )
-        merges: tuple[Merge, ...] = ("add",) * len(picked)
+        merges: tuple[Merge, ...] = tuple("add" for _ in picked)
         return Scan(known, select, (*source_params, *own), tuple(found), merges, by_currency=False)
 
     def _edges(self, record: type[Record], parts: Sequence[Part]) -> Scan:
