@@ -179,6 +179,11 @@ class Runtime:
         for http in self._http.values():
             await http.aclose()
 
+    def clock_skews(self) -> dict[str, float]:
+        """Return by how many seconds our clock is ahead of the vendors', by instance, as far as they have answered."""
+        skews = {name: http.clock_skew() for name, http in self._http.items()}
+        return {name: skew for name, skew in skews.items() if skew is not None}
+
     @property
     def settings(self) -> Settings:
         """The core's tables of the configuration."""

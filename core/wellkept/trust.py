@@ -172,6 +172,20 @@ def key_is_known(reader: Reader) -> bool:
     return reader.value("SELECT 1 FROM meta WHERE key = ?", (_FINGERPRINT,)) is not None
 
 
+def refuse_other_key(reader: Reader, key: InstallationKey) -> None:
+    """Make sure that a store was made with this key, or with none yet.
+
+    Raises:
+        StoreError: It belongs to another key.
+    """
+    known = reader.value("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT,))
+    if known is not None and not hmac.compare_digest(str(known), key.derive("fingerprint").hex()):
+        raise StoreError(
+            "the store belongs to another installation key",
+            guidance="put back the key that it was made with; see `key` in [wellkept]",
+        )
+
+
 def remember_key(tx: Tx, key: InstallationKey) -> None:
     """Note which key the store belongs to, or refuse another one.
 
@@ -180,8 +194,4 @@ def remember_key(tx: Tx, key: InstallationKey) -> None:
     """
     fingerprint = key.derive("fingerprint").hex()
     tx.execute("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", (_FINGERPRINT, fingerprint))
-    if not hmac.compare_digest(str(tx.value("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT,))), fingerprint):
-        raise StoreError(
-            "the store belongs to another installation key",
-            guidance="put back the key that it was made with; see `key` in [wellkept]",
-        )
+    refuse_other_key(tx, key)

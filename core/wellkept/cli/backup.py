@@ -16,9 +16,9 @@ from wellkept.cli.exits import Exit
 def backup(app: App, target: Path) -> Exit:
     """Copy the store to TARGET, which must not exist, and check the copy.
 
-    To restore it, stop all runs and put the copy in the store's place; from PostgreSQL, TARGET is a dump for `pg_restore`. The
-    store then knows that it was restored, and holds planned effects until `wellkept effects accept-restore`. The
-    installation's key is not in the copy: keep it elsewhere.
+    `wellkept restore` puts it back; from PostgreSQL, TARGET is a dump for `pg_restore`. The store then knows that it was
+    restored, and holds planned effects until `wellkept effects accept-restore`. The installation's key is not in the copy:
+    keep it elsewhere.
     """
     store = app.config().store
     if isinstance(store, Path):

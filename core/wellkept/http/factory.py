@@ -61,6 +61,19 @@ class Http:
         self._clients.append(client)
         return client
 
+    def clock_skew(self) -> float | None:
+        """Return by how many seconds our clock is ahead of a vendor's, as its newest answer said; None before the first."""
+        from email.utils import parsedate_to_datetime
+
+        answers = [client.heard for client in (*self._clients, *self._older) if client.heard is not None]
+        if not answers:
+            return None
+        date, came = max(answers, key=lambda answer: answer[1])
+        try:
+            return came / 1000 - parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return None
+
     async def aclose(self) -> None:
         """Close all clients. They open again when they are used; those that nobody holds any more are forgotten."""
         clients = [*self._clients, *self._older]

@@ -11,17 +11,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from wellkept.alerts import stale_limits
 from wellkept.errors import ConfigError, LeaseLostError, WellkeptError
 from wellkept.redact import redact_exception
 from wellkept.serve.alarm import Alarm
 from wellkept.serve.conductor import GRACE_SECONDS, Conductor
 from wellkept.serve.dispatch import Dispatcher
 from wellkept.serve.leadership import Leadership
+from wellkept.serve.lookout import Lookout
 from wellkept.serve.metrics import Metrics
 from wellkept.serve.site import site, webhook_sources
 from wellkept.serve.timetable import timetable
@@ -208,17 +209,21 @@ class Server:
         alarm = Alarm(self._timetable, self._bell.set)
         alarm.start()
         watch = asyncio.create_task(self._watch_lease(), name="lease")
+        lookout = Lookout(self._runtime)
+        lookout.start()
         try:
             self._conductor.resume()
             while self._leadership.held and not self._stopping.is_set():
                 task, at = dispatcher.next(), self._runtime.clock.now()
                 if task is not None and await self._conductor.perform(task):
                     dispatcher.begun(task, at)
+                    lookout.ended(cycle=task.kind == "run")
                 else:
                     await self._pause()
         finally:
             watch.cancel()
             alarm.stop()
+            await lookout.stop()
             await self._leadership.give_back()
 
     async def _watch_lease(self) -> None:
@@ -252,15 +257,9 @@ class Server:
         return tracing
 
     def _metrics(self) -> Metrics:
-        general = timedelta(hours=self._runtime.settings.freshness.stale_after_hours)
-        stale_after = {
-            (name, stream): general if bound.stream.stale_after is None else bound.stream.stale_after
-            for name, instance in self._runtime.instances.items()
-            for stream, bound in instance.streams.items()
-        }
         return Metrics(
             self._runtime.store,
-            stale_after=stale_after,
+            stale_after=stale_limits(self._runtime),
             next_runs=self._timetable.upcoming,
             leads=lambda: self._leadership.held,
         )

@@ -15,7 +15,9 @@ from wellkept.store.sqlite import connect, translate
 if TYPE_CHECKING:
     from wellkept.store.engine import Store, Tx
 
-_BACKUP_AT = "backup_at"
+BACKUP_AT = "backup_at"
+"""Key in ``meta``: when a copy was taken. A store that has it was opened from one."""
+
 _RESTORED_AT = "restored_at"
 
 ORIGIN = "origin"
@@ -77,15 +79,15 @@ def mark_restored(tx: Tx, now: int) -> None:
         "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (_RESTORED_AT, str(now)),
     )
-    tx.execute("DELETE FROM meta WHERE key = ?", (_BACKUP_AT,))
+    tx.execute("DELETE FROM meta WHERE key = ?", (BACKUP_AT,))
 
 
 def recognise(store: Store) -> None:
     """Mark a store that was opened from a backup as restored: a file with a mark, or a database that was another one before."""
     origin = store.origin()
     with store.read() as reader:
-        known = dict(reader.all("SELECT key, value FROM meta WHERE key IN (?, ?)", (_BACKUP_AT, ORIGIN)))
-    restored = _BACKUP_AT in known or (ORIGIN in known and known[ORIGIN] != origin)
+        known = dict(reader.all("SELECT key, value FROM meta WHERE key IN (?, ?)", (BACKUP_AT, ORIGIN)))
+    restored = BACKUP_AT in known or (ORIGIN in known and known[ORIGIN] != origin)
     if not restored and known.get(ORIGIN) == origin:
         return
 
@@ -128,7 +130,7 @@ def _fill(store: Path, part: Path, now: int) -> None:
             raise StoreError(f"{store}: is not a Wellkept store")
         copy.execute(
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (_BACKUP_AT, str(now)),
+            (BACKUP_AT, str(now)),
         )
         findings = [finding for (finding,) in copy.execute("PRAGMA integrity_check")]
     if findings != ["ok"]:

@@ -123,7 +123,7 @@ def use_wal(connection: sqlite3.Connection) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
@@ -149,7 +149,8 @@ def log_size(path: Path) -> int:
         return 0
 
 
-def _is_busy(error: BaseException) -> bool:
+def is_busy(error: BaseException) -> bool:
+    """Whether an error of SQLite means that another process holds the file."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -158,7 +159,7 @@ def translate(error: BaseException, path: Path, busy_seconds: float = BUSY_SECON
     if not isinstance(error, (sqlite3.Error, MisfitError)):
         return error
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if _is_busy(error):
+    if is_busy(error):
         return RetryableError(f"{path}: another process kept the store locked for {busy_seconds:g} s")
     if code == sqlite3.SQLITE_FULL:
         return StoreError(f"{path}: the disk is full", guidance="free some space; nothing that was committed is lost")
