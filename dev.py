@@ -7,6 +7,7 @@
     python3 dev.py types     mypy --strict
     python3 dev.py docs      everything documented, links, changelog fragments, and the site (site/index.html)
     python3 dev.py guards    remove each guard behind a promise, and see a test fail
+    python3 dev.py mutants   change a plugin's code in many places, and see the standard tests fail
     python3 dev.py setup     only make the environment
 
 Arguments after the verb are passed on: `python3 dev.py demo --accounts 50`.
@@ -33,12 +34,17 @@ def plugins() -> list[Path]:
     return sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))
 
 
-def install_arguments() -> list[str]:
-    """Return what an installer must be told: core and plugins editable, with everything that tests and demo need."""
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group."""
     import tomllib
 
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    arguments = ["-c", str(CONSTRAINTS), *groups["dev"], *groups["docs"], "-e", f"{ROOT}[all]"]
+    found: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"][name]
+    return found
+
+
+def everything() -> list[str]:
+    """Return what is installed: core and plugins editable, with everything that tests and demo need."""
+    arguments = [*group("dev"), *group("docs"), "-e", f"{ROOT}[all]"]
     for plugin in plugins():
         arguments += ["-e", str(plugin)]
     return arguments
@@ -56,16 +62,21 @@ def setup() -> None:
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint():
         return
     print("Preparing .venv (once, about a minute) ...", file=sys.stderr, flush=True)
-    uv = shutil.which("uv")
-    python = BIN / "python"
-    if uv:
+    if uv := shutil.which("uv"):
         run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(VENV)])
-        run([uv, "pip", "install", "--quiet", "--python", str(python), *install_arguments()])
-    else:
-        if not python.exists():
-            run([sys.executable, "-m", "venv", str(VENV)])
-        run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *install_arguments()])
+    elif not (BIN / "python").exists():
+        run([sys.executable, "-m", "venv", str(VENV)])
+    install(everything())
     stamp.write_text(fingerprint(), encoding="utf-8")
+
+
+def install(requirements: list[str]) -> None:
+    """Install into the environment, in the pinned versions."""
+    arguments = ["install", "--quiet", "-c", str(CONSTRAINTS), *requirements]
+    if uv := shutil.which("uv"):
+        run([uv, "pip", *arguments, "--python", str(BIN / "python")])
+    else:
+        run([str(BIN / "python"), "-m", "pip", *arguments, "--disable-pip-version-check"])
 
 
 def run(command: list[str]) -> None:
@@ -92,12 +103,15 @@ def main(arguments: list[str]) -> None:
             [python, "-m", "mkdocs", "build", "--strict"],
         ],
         "guards": [[python, str(ROOT / "tests" / "guards" / "remove_guards.py"), *rest]],
+        "mutants": [[python, str(ROOT / "tests" / "mutation" / "mutants.py"), *rest]],
         "setup": [],
     }
     if verb not in verbs:
         sys.exit(__doc__)
     os.environ.setdefault("NO_MKDOCS_2_WARNING", "1")  # an advertisement of the theme's, at each build
     setup()
+    if verb == "mutants":
+        install(group("mutation"))
     for command in verbs[verb]:
         run(command)
 
