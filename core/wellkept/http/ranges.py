@@ -11,6 +11,9 @@ SMALLEST, LARGEST = -(2**63), 2**63 - 1
 Probe = Callable[[Any], bool]
 """Whether a decoded value holds an integer beyond 64 bits in one of its typed fields."""
 
+Known = dict[type, list[tuple[str, Probe]] | None]
+"""The structs that were met: the fields to look into, None for those without integers."""
+
 
 @lru_cache(maxsize=256)
 def probe(row_type: Any) -> Probe | None:
@@ -28,7 +31,7 @@ def is_out(value: Any) -> bool:
     return isinstance(value, int) and not SMALLEST <= value <= LARGEST
 
 
-def _probe(info: Any, known: dict[type, list[tuple[str, Probe]]]) -> Probe | None:
+def _probe(info: Any, known: Known) -> Probe | None:
     from msgspec import inspect
 
     if isinstance(info, inspect.IntType):
@@ -47,13 +50,16 @@ def _probe(info: Any, known: dict[type, list[tuple[str, Probe]]]) -> Probe | Non
     return None
 
 
-def _struct(info: Any, known: dict[type, list[tuple[str, Probe]]]) -> Probe | None:
+def _struct(info: Any, known: Known) -> Probe | None:
     cls: type = info.cls
-    recursive = cls in known
-    fields = known.setdefault(cls, [])
-    if not recursive:
+    fields = known.get(cls, [])
+    if fields is None:
+        return None
+    if cls not in known:
+        known[cls] = fields
         fields += [(part.name, found) for part in info.fields if (found := _probe(part.type, known))]
         if not fields:
+            known[cls] = None
             return None
 
     def look(row: Any) -> bool:
