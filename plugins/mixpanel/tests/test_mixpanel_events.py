@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wellkept import Window
-from wellkept.records import Usage
+from wellkept.records import Account, Usage
 from wellkept.testing import FakeClock
 
 Start = Callable[..., Any]
@@ -253,6 +253,22 @@ async def test_whose_use_it_is(simulate: Start, connector: Start) -> None:
         ("$device:abc", "g-3", "$device:abc"): 1,
         ("u-3", None, "u-3"): 1,
     }
+
+
+async def test_a_group_without_a_profile_is_an_account_that_any_profile_outweighs(simulate: Start, connector: Start) -> None:
+    simulator = simulate()
+    ids = sorted(simulator.project.groups)
+    bare = simulator.project.groups.pop(ids[0])
+    link = connector(simulator)
+    await link.sync("groups")
+    named = {id_: account.name for id_, account in link.all(Account).items()}
+    await link.sync("events")
+    assert {id_: account.name for id_, account in link.all(Account).items()} == {**named, ids[0]: None}
+    assert link.all(Account)[ids[0]].version == 0
+    simulator.project.groups[ids[0]] = bare
+    link.cursors.pop("groups")
+    await link.sync("groups")
+    assert link.all(Account)[ids[0]].name == bare["$name"]
 
 
 async def test_without_a_group_key_use_belongs_to_persons(simulate: Start, connector: Start) -> None:

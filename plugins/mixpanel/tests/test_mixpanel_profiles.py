@@ -3,8 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from wellkept.http import decode_rows
 from wellkept.records import Account, Person
 from wellkept.testing import FakeClock
+from wellkept_mixpanel import mapping
+from wellkept_mixpanel.wire import Profile, Verdict
 
 Start = Callable[..., Any]
 HOUR = 3600
@@ -45,7 +50,8 @@ async def test_accounts_from_users_where_groups_have_no_profiles(simulate: Start
     assert [stream.name for stream in link.source.streams()] == ["users", "events"]
     await link.sync("users")
     assert set(link.all(Account)) == set(simulator.project.groups)
-    assert all(account.name == account.id for account in link.all(Account).values())
+    assert all(account.name is None for account in link.all(Account).values())
+    assert mapping.company("Acme Labs", link.ctx.config, 1).name == "Acme Labs"
     nobody = connector(simulator, data_group_id=None, group_key=None)
     await nobody.sync("users")
     assert nobody.all(Account) == {}
@@ -127,3 +133,13 @@ async def test_what_a_read_costs(simulate: Start, connector: Start) -> None:
     await connector(simulator).sync("events")
     link.cursors["events"] = {"type": "events", "done": "2026-11-20", "at": "2026-11-20", "on": "2026-11-21"}
     assert (await link.source.estimate(link.stream("events"), link.cursors["events"])).calls == 0
+
+
+def test_a_profile_may_have_no_properties_and_a_verdict_no_list() -> None:
+    body = b'{"results": [{"$distinct_id": 4, "$properties": null}, {"$distinct_id": "a"}, {"$distinct_id": "b", "$x": 1}]}'
+    found = decode_rows(body, Profile, path=("results",), id_field="$distinct_id")
+    assert [profile.properties for profile, _ in found.rows] == [{}, {}, {}]
+    verdict = msgspec.json.decode(
+        b'{"code": 200, "status": "OK", "failed_records": null, "num_records_imported": 2}', type=Verdict
+    )
+    assert not verdict.failed_records

@@ -22,6 +22,7 @@ class MixpanelPlugin:
             api="1.0",
             summary="Reads product usage and profiles from Mixpanel and writes scores into group or user properties.",
             config="wellkept_mixpanel.config:MixpanelConfig",
+            quality={"webhooks": "Mixpanel tells of no event as it happens: exports by day are its one way out."},
         )
 
     @hookimpl

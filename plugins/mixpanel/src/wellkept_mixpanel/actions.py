@@ -140,7 +140,7 @@ class PushProperties(StateAction):
 
     async def _refused(self, updates: Sequence[tuple[Sending, Update]], verdict: Verdict, status: int) -> None:
         """Note which updates were refused; where that is not said, find out."""
-        named = {record.index: record for record in verdict.failed_records if 0 <= record.index < len(updates)}
+        named = {int(record.index): record for record in verdict.failed_records or () if 0 <= record.index < len(updates)}
         if named:
             for index, record in named.items():
                 sending, update = updates[index]

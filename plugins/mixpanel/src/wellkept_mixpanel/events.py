@@ -27,8 +27,9 @@ import msgspec
 from wellkept import Batch, Reject, Replace
 from wellkept.errors import FatalError, RejectedError, RetryableError
 from wellkept.http import decode_line
-from wellkept.records import Usage
+from wellkept.records import Record, Usage
 from wellkept_mixpanel.days import DAY, Calendar
+from wellkept_mixpanel.mapping import company
 from wellkept_mixpanel.patience import patiently
 from wellkept_mixpanel.tally import Row, Tally
 from wellkept_mixpanel.wire import line_type, text_of, texts_of
@@ -259,15 +260,23 @@ class EventReader:
             return ""
 
     def _day(self, day: date, counted: Counted, *, replace: bool) -> Iterator[tuple[Batch, bool]]:
-        """Yield one day in batches, and whether each is the day's last; without `replace` nothing stored is removed."""
+        """Yield one day in batches, and whether each is the day's last; without `replace` nothing stored is removed.
+
+        The accounts that events name come along, as a group has a profile only where somebody has given it properties. They
+        have the lowest version: whatever a profile says counts more, and what is gone stays gone.
+        """
         start, end = day.isoformat(), (day + DAY).isoformat()
         replaces = Replace(record=Usage, field="day", start=start, end=end) if replace else None
-        records: list[Usage] = []
+        records: list[Record] = []
+        named = {""}
         for row, count in counted.tally.of_day(start):
-            if len(records) == BATCH:
+            if len(records) > BATCH - 2:  # there may be no room for a row and its account
                 yield Batch(records=records, replaces=replaces, last=not replace), False
                 records = []
             records.append(_usage(row, count, counted.version))
+            if row.account not in named:
+                named.add(row.account)
+                records.append(company(row.account, self._config, version=0))
         yield Batch(records=records, rejects=counted.rejects.get(start, []), replaces=replaces), True
 
 

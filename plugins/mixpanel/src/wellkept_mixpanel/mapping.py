@@ -70,9 +70,13 @@ def group(profile: Profile, config: MixpanelConfig, calendar: Calendar, version:
 
 
 def company(id_: str, config: MixpanelConfig, version: int) -> Account:
-    """Return the account of which no more is known than that users name it."""
+    """Return the account of which no more is known than that users or events name it.
+
+    A group id may be the company's name; one with a digit in it rather is a mere id, which must not speak against links.
+    """
     ours = config.group_id_is_account_id
-    return Account(id=id_, version=version, external_id=id_ if ours else None, name=None if ours else id_)
+    telling = not ours and not any(char.isdigit() for char in id_)
+    return Account(id=id_, version=version, external_id=id_ if ours else None, name=id_ if telling else None)
 
 
 def _text(said: Mapping[str, Json], name: str) -> str | None:

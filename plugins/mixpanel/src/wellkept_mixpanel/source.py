@@ -68,7 +68,8 @@ class MixpanelSource(FetchingSource):
     def streams(self) -> Sequence[Stream]:
         """Return the streams; groups are one only where the configuration names their key's id."""
         config = self._ctx.config
-        events = msgspec.structs.replace(EVENTS, lookback=timedelta(days=config.lookback_days))
+        named = (Account,) if config.group_key is not None else ()
+        events = msgspec.structs.replace(EVENTS, lookback=timedelta(days=config.lookback_days), includes=named)
         slow = timedelta(hours=2 * config.profiles_every_hours)
         users, groups = (msgspec.structs.replace(stream, stale_after=slow) for stream in (USERS, GROUPS))
         if config.data_group_id is not None:

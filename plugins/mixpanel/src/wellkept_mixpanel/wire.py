@@ -34,13 +34,18 @@ class Profile(Wire, frozen=True, gc=False):
     """A user profile, or a group profile, whose distinct id is the group id."""
 
     distinct_id: str | int | float = msgspec.field(name="$distinct_id")
-    properties: dict[str, Json] = msgspec.field(name="$properties", default_factory=dict)
+    given: dict[str, Json] | None = msgspec.field(name="$properties", default=None)
+
+    @property
+    def properties(self) -> dict[str, Json]:
+        """The properties; a profile may have none."""
+        return self.given or {}
 
 
 class FailedRecord(Wire, frozen=True, gc=False):
     """Why one update of a batch was refused."""
 
-    index: int
+    index: int | float
     field: str | None = None
     message: str | None = None
 
@@ -51,7 +56,7 @@ class Verdict(Wire, frozen=True, gc=False):
     code: int | None = None
     status: int | str | None = None
     error: str | None = None
-    failed_records: list[FailedRecord] = []
+    failed_records: list[FailedRecord] | None = None
 
 
 class ErrorAnswer(Wire, frozen=True, gc=False):
