@@ -56,6 +56,13 @@ def test_the_durations_of_a_solved_ticket() -> None:
     assert record.extra["zendesk_requester_wait_minutes"] == 780
 
 
+@pytest.mark.parametrize("metric", [None, {"ticket_id": 7, "solved_at": None}])
+def test_a_closed_ticket_without_metrics_is_not_open(metric: dict[str, Any] | None) -> None:
+    record = mapping.ticket(ticket(metric, status="closed"), WORDS)
+    assert record.solved_at == MS + 48 * 3_600_000
+    assert record.resolution_minutes is None
+
+
 @pytest.mark.parametrize("status", ["open", "pending", "hold", "new"])
 def test_a_ticket_that_was_reopened_is_not_resolved(status: str) -> None:
     record = mapping.ticket(ticket({**METRIC, "reopens": 1}, status=status), WORDS)

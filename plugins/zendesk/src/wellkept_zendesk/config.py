@@ -16,7 +16,17 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 class ZendeskConfig(BaseModel):
     """``[plugins.zendesk]``: one Zendesk account, by OAuth or (until 2027-04-30) by an API token."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "oneOf": [
+                {"title": "an OAuth client", "required": ["client_id", "client_secret", "refresh_token"]},
+                {"title": "an API token (until 2027-04-30)", "required": ["email", "api_token"]},
+            ]
+        },
+    )
 
     subdomain: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
     """The account: ``acme`` of ``acme.zendesk.com``."""

@@ -118,7 +118,7 @@ def ticket(row: wire.Ticket, words: ChurnWords) -> Ticket:
         channel=channel(row.via),
         priority=row.priority,
         tags=list(row.tags or ()),
-        solved_at=instant(metric.solved_at, "metric_set.solved_at") if over else None,
+        solved_at=_solved_at(row, metric) if over else None,
         first_reply_minutes=_first_reply(metric),
         first_reply_business_minutes=reply.business,
         resolution_minutes=resolution.calendar,
@@ -138,6 +138,11 @@ def ticket(row: wire.Ticket, words: ChurnWords) -> Ticket:
             zendesk_rating=None if row.satisfaction_rating is None else row.satisfaction_rating.score,
         ),
     )
+
+
+def _solved_at(row: wire.Ticket, metric: wire.Metric) -> int | None:
+    """Return when a ticket that is over was solved; archived ones may have no metrics, and then it was by their last change."""
+    return instant(metric.solved_at, "metric_set.solved_at") or instant(row.updated_at or row.created_at, "updated_at")
 
 
 def channel(via: wire.Via | None) -> str | None:
