@@ -3,6 +3,7 @@
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.faults import Answer, Fault, Faults, Log
 from wellkept.testing.forms import nest, parse_pairs
+from wellkept.testing.recording import Recording
 from wellkept.testing.server import Server
 from wellkept.testing.simulator import Gate, Simulator
 from wellkept.testing.spec import Operation, Spec, SpecMismatch
@@ -15,6 +16,7 @@ __all__ = [
     "Gate",
     "Log",
     "Operation",
+    "Recording",
     "Server",
     "Simulator",
     "Spec",

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest.mock import patch
 
 import msgspec
 
 from wellkept.admission import Checked, check
+from wellkept.errors import RetryableError
 from wellkept.instance import Instance
 from wellkept.pipeline.plan import Selection
 from wellkept.pipeline.report import StreamResult, SyncReport
@@ -127,6 +129,24 @@ class Bench:
         result = self.result(stream, full=full)
         assert result.state == "done", f"{stream}: {result.error or result.note}"
         return result
+
+    def break_off(self, stream: str, after: int) -> bool:
+        """Read a stream until it is broken off behind some batches; return whether there were as many."""
+        source, _ = self.instance.streams[stream]
+        whole, broken = source.read, []
+
+        async def read(request: ReadRequest) -> AsyncIterator[Batch]:
+            number = 0
+            async for batch in whole(request):
+                yield batch
+                number += request.stream.name == stream
+                if number == after:
+                    broken.append(stream)
+                    raise RetryableError("broken off by a test")
+
+        with patch.object(source, "read", read):
+            self.result(stream)
+        return bool(broken)
 
     def batches(self, stream: str) -> Iterator[Batch]:
         """Read a stream from its beginning, past core, and yield its batches as they come."""

@@ -34,12 +34,16 @@ class Case(ABC):
     # --- to be overridden ---
 
     @abstractmethod
-    def vendor(self, clock: FakeClock) -> Simulator:
-        """Return a new simulator with enough rows for a few small pages of each stream; each time an equal one."""
+    def vendor(self, clock: FakeClock) -> Any:
+        """Return a new simulator with enough rows for a few small pages of each stream; each time an equal one.
+
+        A vendor that is not spoken to over HTTP may be anything: a folder with files, a database. The tests of the connection
+        are skipped for it, and hooks such as `SourceTests.refuse` say what the simulator's faults say otherwise.
+        """
 
     @abstractmethod
     def keys(self, vendor: Any, url: str) -> Mapping[str, Json]:
-        """Return the plugin's table in ``plugins.toml`` for a simulator that is served at `url`.
+        """Return the plugin's table in ``plugins.toml`` for a simulator that is served at `url` (anything else is not served).
 
         Secrets are references to environment variables, see `secrets`.
         """
@@ -61,20 +65,26 @@ class Case(ABC):
         return FakeClock(self.start)
 
     @pytest.fixture
-    def simulator(self, clock: FakeClock) -> Iterator[Simulator]:
+    def simulator(self, clock: FakeClock) -> Iterator[Any]:
         """The vendor. At the end, both sides must have kept to its description, where it has one."""
         made = self.vendor(clock)
         yield made
-        assert not made.broken, f"the simulator does not keep to the description: {made.broken[0]}"
-        assert not made.refused, f"the connector does not keep to the description: {made.refused[0]}"
+        if isinstance(made, Simulator):
+            assert not made.broken, f"the simulator does not keep to the description: {made.broken[0]}"
+            assert not made.refused, f"the connector does not keep to the description: {made.refused[0]}"
 
     @pytest.fixture
-    def table(
-        self, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, conformance_server: tuple[Any, str]
-    ) -> Mapping[str, Json]:
+    def wire(self, simulator: Any) -> Simulator:
+        """The vendor, for tests of what can happen on the way to it."""
+        if not isinstance(simulator, Simulator):
+            pytest.skip(f"{type(simulator).__name__} is not spoken to over HTTP")
+        return simulator
+
+    @pytest.fixture
+    def table(self, simulator: Any, monkeypatch: pytest.MonkeyPatch, conformance_server: tuple[Any, str]) -> Mapping[str, Json]:
         """The plugin's table, with the simulator served and the secrets in place."""
         switch, url = conformance_server
-        switch.app = simulator
+        switch.app = simulator if isinstance(simulator, Simulator) else None
         for name, value in self.secrets(simulator).items():
             monkeypatch.setenv(name, value)
         self.small_pages(monkeypatch)

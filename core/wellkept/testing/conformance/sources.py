@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,6 +72,20 @@ class SourceTests(Case):
         del vendor, stream
         return False
 
+    def spoil_row(self, vendor: Any, stream: str) -> Callable[[], object] | None:
+        """Make one row of a stream unreadable, and return what mends it. By default a fault from `bad_rows` does so."""
+        fault = self.bad_rows.get(stream)
+        if fault is None:
+            return None
+        vendor.faults.add(fault)
+        mend: Callable[[], object] = vendor.faults.clear
+        return mend
+
+    def contents(self, vendor: Any) -> object:
+        """Return all that a vendor holds which is not spoken to over HTTP, to see that nothing changes it; else None."""
+        del vendor
+        return None
+
     # --- configuration ---
 
     def test_unknown_keys_are_refused(self, bench: Bench, table: Mapping[str, Json]) -> None:
@@ -81,7 +96,7 @@ class SourceTests(Case):
         assert self.plugin not in bench.runtime.instances
         assert any("no_such_key" in text for text in problems), problems
 
-    def test_secrets_are_references(self, bench: Bench, simulator: Simulator, table: Mapping[str, Json]) -> None:
+    def test_secrets_are_references(self, bench: Bench, simulator: Any, table: Mapping[str, Json]) -> None:
         """Secrets: a secret in the file itself is refused, and the refusal does not show it."""
         held = {name: value for name, value in table.items() if isinstance(value, str) and value.startswith("env:")}
         assert held or not self.secrets(simulator), "keys() must refer to the variables of secrets() as env:NAME"
@@ -101,7 +116,7 @@ class SourceTests(Case):
         assert result.ok, [finding.message for finding in result.findings if not finding.ok]
         assert result.vendor_account, "check() must return the vendor's id of the account"
 
-    def test_check_tells_a_refused_credential(self, bench: Bench, simulator: Simulator) -> None:
+    def test_check_tells_a_refused_credential(self, bench: Bench, simulator: Any) -> None:
         """Credentials: a refused one is a finding with its mend, not an exception; and no stream is read with it."""
         self.refuse(simulator)
         result = bench.check()
@@ -112,7 +127,7 @@ class SourceTests(Case):
             assert stream.state in {"failed", "skipped"}, f"{stream.stream} ended as {stream.state}"
         assert bench.rows() == {}
 
-    def test_a_credential_that_is_refused_later_pauses(self, bench: Bench, simulator: Simulator) -> None:
+    def test_a_credential_that_is_refused_later_pauses(self, bench: Bench, simulator: Any) -> None:
         """Credentials: one that is revoked between two runs is told as such, so that the breaker pauses the instance."""
         bench.sync()
         before = bench.rows()
@@ -148,10 +163,10 @@ class SourceTests(Case):
         assert file.is_file(), f"{file.name} is missing: run pytest --accept-records, and read what it writes"
         assert found == file.read_text(encoding="utf-8"), f"rows of {stream} become something else than {file.name} says"
 
-    def test_rows_come_while_reading(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+    def test_rows_come_while_reading(self, bench: Bench, wire: Simulator, stream: str) -> None:
         """Memory is flat: rows are handed on as they come, and are not gathered until the end."""
-        simulator.log.clear()
-        asked = [0, *(len(simulator.log.requests) for _ in bench.batches(stream))]
+        wire.log.clear()
+        asked = [0, *(len(wire.log.requests) for _ in bench.batches(stream))]
         if asked[-1] > FEW:
             assert len(asked) > 2, f"{asked[-1]} requests for a single batch: everything was gathered first"
 
@@ -164,24 +179,25 @@ class SourceTests(Case):
         bench.read(stream)
         assert bench.rows() == before
 
-    def test_reading_goes_on_from_every_cursor(self, bench: Bench, simulator: Simulator, stream: str) -> None:
-        """No record is lost: a read that is broken off after any request, in a new process, ends with the same rows."""
+    def test_reading_goes_on_from_every_cursor(self, bench: Bench, simulator: Any, stream: str) -> None:
+        """No record is lost: a read that is broken off after any request, in a new process, ends with the same rows.
+
+        Where there are no requests it is broken off after any batch.
+        """
         bench.begin_anew()
-        simulator.log.clear()
         bench.read(stream)
-        expected, requests = bench.rows(), len(simulator.log.requests)
-        for passing in range(requests):
+        expected = bench.rows()
+        for passing in count():
             bench.begin_anew()
-            simulator.faults.add(Fault(kind="drop", skip=passing, times=None))
-            bench.result(stream)
-            simulator.faults.clear()
+            if not _broken_off(bench, simulator, stream, passing):
+                break
             bench.reopen()
             bench.clock.advance(60)
             result = bench.result(stream)
-            assert result.state == "done", f"broken off after {passing} requests: {result.error or result.note}"
-            assert bench.rows() == expected, f"broken off after {passing} requests"
+            assert result.state == "done", f"broken off after {passing}: {result.error or result.note}"
+            assert bench.rows() == expected, f"broken off after {passing}"
 
-    def test_changes_are_found(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+    def test_changes_are_found(self, bench: Bench, simulator: Any, stream: str) -> None:
         """Older never overwrites newer: what changed at the vendor arrives with a greater version, and nothing else changes."""
         bench.read(stream)
         before, versions = bench.rows(stream), bench.versions(stream)
@@ -199,81 +215,86 @@ class SourceTests(Case):
     # --- faults ---
 
     @pytest.mark.parametrize("fault", PASSING)
-    def test_a_passing_fault_is_borne(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
+    def test_a_passing_fault_is_borne(self, bench: Bench, wire: Simulator, stream: str, fault: str) -> None:
         """Faults: what passes costs time, no row and no attention; Retry-After is honoured."""
         bench.read(stream)
         expected = bench.rows()
         bench.begin_anew()
-        simulator.log.clear()
+        wire.log.clear()
         hit = PASSING[fault]
-        simulator.faults.add(hit)
+        wire.faults.add(hit)
         bench.read(stream)
         assert bench.rows() == expected
-        hurt = [entry for entry in simulator.log.requests if entry.fault]
+        hurt = [entry for entry in wire.log.requests if entry.fault]
         assert hurt, "the fault hit nothing: the stream makes too few requests"
         if hit.retry_after is not None:
-            waited = min((entry.at for entry in simulator.log.requests if entry.number > hurt[-1].number), default=0)
+            waited = min((entry.at for entry in wire.log.requests if entry.number > hurt[-1].number), default=0)
             assert waited - hurt[-1].at >= hit.retry_after * 1000, "Retry-After was not honoured"
 
     @pytest.mark.parametrize("fault", LASTING)
-    def test_a_lasting_fault_loses_nothing(self, bench: Bench, simulator: Simulator, stream: str, fault: str) -> None:
+    def test_a_lasting_fault_loses_nothing(self, bench: Bench, wire: Simulator, stream: str, fault: str) -> None:
         """Faults: what lasts fails the stream with a reason; the next run makes it good, and success hides nothing."""
         bench.read(stream)
         expected = bench.rows()
         bench.begin_anew()
-        simulator.faults.add(LASTING[fault])
+        wire.faults.add(LASTING[fault])
         result = bench.result(stream)
         assert result.state in {"failed", "skipped"}
         assert result.error or result.note
-        simulator.faults.clear()
+        wire.faults.clear()
         bench.clock.advance(3600)
         bench.read(stream)
         assert bench.rows() == expected
 
-    def test_a_bad_row_is_put_aside(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+    def test_a_bad_row_is_put_aside(self, bench: Bench, simulator: Any, stream: str) -> None:
         """One bad row never stops the others: it goes to the dead letters with its reason, and the stream says partial."""
-        fault = self.bad_rows.get(stream)
-        if fault is None:
-            pytest.skip(f"{type(self).__name__}.bad_rows has no fault for {stream}")
         bench.read(stream)
         expected = bench.rows(stream)
         bench.begin_anew()
-        simulator.faults.add(fault)
+        mend = self.spoil_row(simulator, stream)
+        if mend is None:
+            pytest.skip(f"{type(self).__name__}.bad_rows has no fault for {stream}")
         result = bench.result(stream)
         assert result.state == "partial", result.error or result.note
         letters = [letter for letter in bench.letters() if letter.stream == stream]
         assert letters, "the bad row is nowhere"
         assert all(letter.reason for letter in letters)
         assert len(expected) > len(bench.rows(stream)) > 0
+        mend()
         bench.clock.advance(3600)
         bench.read(stream, full=True)
         assert bench.rows(stream) == expected
         assert [letter for letter in bench.letters() if letter.stream == stream] == [], "a row that came at last is still aside"
 
-    def test_a_cursor_that_does_not_move_is_an_error(self, bench: Bench, simulator: Simulator, stream: str) -> None:
+    def test_a_cursor_that_does_not_move_is_an_error(self, bench: Bench, wire: Simulator, stream: str) -> None:
         """Faults: a page that comes again and again ends the stream with a reason, instead of going on for ever."""
         names = self.cursor_names.get(stream, self.cursor_names.get("*"))
         if not names:
             pytest.skip(f"{type(self).__name__}.cursor_names has no parameter for {stream}")
         bench.check()
-        simulator.faults.add(Fault(kind="ignore", names=tuple(names), times=None))
+        wire.faults.add(Fault(kind="ignore", names=tuple(names), times=None))
         result = bench.result(stream)
         assert result.state == "failed"
         assert result.error, "the stream does not say why"
 
     # --- what must not happen ---
 
-    def test_only_reads(self, bench: Bench, simulator: Simulator) -> None:
+    def test_only_reads(self, bench: Bench, simulator: Any) -> None:
         """Dry run: neither a check nor a sync changes anything at the vendor."""
+        before = self.contents(simulator)
         bench.check()
         bench.sync()
+        if not isinstance(simulator, Simulator):
+            assert before is not None, "contents() must return what the vendor holds"
+            assert self.contents(simulator) == before
+            return
         assert list(simulator.log.effects) == []
         allowed = [entry for pattern in self.reads for entry in simulator.log.matching(pattern)]
         writes = [entry for entry in simulator.log.requests if entry.method not in READS and entry not in allowed]
         assert writes == [], "a source only reads; paths that are POSTed to for reading belong into `reads`"
 
     def test_no_secret_is_seen(
-        self, bench: Bench, simulator: Simulator, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+        self, bench: Bench, simulator: Any, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         """Secrets: none is in a log, an error, a dead letter or any table; nothing is printed."""
         del caplog
@@ -281,9 +302,11 @@ class SourceTests(Case):
         with everything_logged() as log:
             bench.check()
             bench.sync()
-            simulator.faults.add(Fault(kind="status", status=400, times=None))
+            if isinstance(simulator, Simulator):
+                simulator.faults.add(Fault(kind="status", status=400, times=None))
             report = bench.sync()
-            simulator.faults.clear()
+            if isinstance(simulator, Simulator):
+                simulator.faults.clear()
             self.refuse(simulator)
             check = bench.check()
             logging.getLogger("wellkept.conformance").debug("the end")
@@ -296,6 +319,17 @@ class SourceTests(Case):
         bench.close()
         stored = b"".join(path.read_bytes() for path in bench.folder.glob("*.db*"))
         assert not any(value.encode() in stored for value in values), "a secret is in the store"
+
+
+def _broken_off(bench: Bench, vendor: Any, stream: str, passing: int) -> bool:
+    """Read a stream that is broken off after some requests or batches; return whether there were so many."""
+    if not isinstance(vendor, Simulator):
+        return bench.break_off(stream, passing + 1)
+    vendor.log.clear()
+    vendor.faults.add(Fault(kind="drop", skip=passing, times=None))
+    bench.result(stream)
+    vendor.faults.clear()
+    return any(entry.fault for entry in vendor.log.requests)
 
 
 def _written(rows: Rows) -> str:
