@@ -371,11 +371,18 @@ def test_a_type_may_gain_history(book: Book) -> None:
         ({"a": int | str}, "field a has a type that cannot be stored"),
         ({"instance": str}, "the field name instance is taken"),
         ({"Upper": str}, "'Upper' cannot name a column"),
+        ({"a" * 64: str}, "has more than 63 characters"),
     ],
 )
 def test_a_field_that_cannot_be_stored_is_named(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(StoreError, match=message):
         RecordTables([make("Bad", fields)])
+
+
+def test_a_name_that_no_database_can_hold_is_refused() -> None:
+    RecordTables([make("Long", {"a": int}, "acme." + "x" * 39)])
+    with pytest.raises(StoreError, match="has more than 44 characters"):
+        RecordTables([make("Longer", {"a": int}, "acme." + "x" * 40)])
 
 
 def test_two_types_cannot_share_a_table() -> None:

@@ -43,6 +43,9 @@ BOOKKEEPING: Mapping[str, Kind] = {
 }
 """Columns that every record table has, beside those of its type."""
 
+LONGEST = 44
+"""Characters of a record type's name: PostgreSQL cuts names off behind 63, and those of indexes are made from it."""
+
 _NULLABLE = frozenset({"updated_at"})
 _OWN = ("id", "version", "updated_at")  # bookkeeping that comes from the record itself
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -76,6 +79,8 @@ class Shape(Generic[R]):
     def __init__(self, type_: type[R]) -> None:
         if not _TYPE_NAME.fullmatch(type_.type):
             raise StoreError(f"record type {type_.type!r}: not a name", guidance="use lower case, such as myplugin.thing")
+        if len(type_.type) > LONGEST:
+            raise StoreError(f"record type {type_.type}: has more than {LONGEST} characters", guidance="use a shorter name")
         self.type_ = type_
         stem = re.sub(r"[.-]", "_", type_.type)
         self.table = f"r_{stem}"
@@ -199,6 +204,8 @@ def _index(tx: Tx, table: str, fields: Mapping[str, Kind]) -> None:
 def _kind(type_: type[Record], field: inspect.Field) -> Kind:
     if field.name in BOOKKEEPING and field.name not in _OWN:
         raise StoreError(f"record type {type_.type}: the field name {field.name} is taken", guidance="choose another name")
+    if len(field.name) > 63:
+        raise StoreError(f"record type {type_.type}: field {field.name} has more than 63 characters", guidance="shorten it")
     if not _NAME.fullmatch(field.name):
         raise StoreError(f"record type {type_.type}: {field.name!r} cannot name a column", guidance="use lower case letters")
     kinds = {_kind_of(part) for part in _parts(field.type)}

@@ -20,6 +20,7 @@ class FencedStore(Store):
     """
 
     def __init__(self, store: Store, check: Callable[[Reader], None]) -> None:
+        self.label = store.label
         self.path = store.path
         self.clock = store.clock
         self._store = store
