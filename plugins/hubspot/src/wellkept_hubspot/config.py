@@ -82,6 +82,15 @@ class CustomObject(_Table):
 class HubSpotConfig(_Table):
     """``[plugins.hubspot]``: one HubSpot account."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"title": "the token of a service key or private app", "required": ["access_token"]},
+                {"title": "OAuth, for an app of yours", "required": ["oauth"]},
+            ]
+        }
+    )
+
     access_token: Secret | None = None
     """The token of a service key or private app (``pat-...``); or use ``oauth``."""
     oauth: OAuthTable | None = None
