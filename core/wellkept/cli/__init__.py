@@ -25,6 +25,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "init": ("wellkept.cli.init:init", "Write a commented plugins.toml."),
     "check": ("wellkept.cli.check:check", "Try every instance: configuration, credentials, permissions."),
     "plugins": ("wellkept.cli.plugins:plugins", "List, inspect and re-enable plugins."),
+    "try": ("wellkept.cli.live:try_", "A few live records beside what they become; stores nothing."),
+    "record": ("wellkept.cli.live:record", "A recording of a live account for tests, without secrets and personal data."),
     "config": ("wellkept.cli.config:config", "The configuration's JSON schema."),
     "sync": ("wellkept.cli.work:sync", "Read all streams from where they stopped."),
     "score": ("wellkept.cli.work:score", "Link records to accounts, measure what changed, and score."),

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wellkept.errors import ConfigError
+from wellkept.http import tap
 from wellkept.http.messages import UNFIT, Origin, split_url
 
 if TYPE_CHECKING:
@@ -107,10 +108,28 @@ class Transport:
             failure = _translate(error)
         if answer is None:  # outside of the except clause: what httpx says may repeat a header
             raise failure or WireError("there is no answer")
+        incoming = Incoming(answer.status_code, _lower(answer.headers.raw), _chunks(answer))
+        tell = tap.listener()
+        copy = tap.Copy()
+        if tell is not None:
+            incoming.chunks = copy.of(incoming.chunks)
         try:
-            yield Incoming(answer.status_code, _lower(answer.headers.raw), _chunks(answer))
+            yield incoming
         finally:
             await answer.aclose()
+            if tell is not None:
+                tell(
+                    tap.Exchange(
+                        method=method,
+                        origin=str(self.origin),
+                        target=target,
+                        kind=headers.get("content-type", ""),
+                        content=content or b"",
+                        status=incoming.status,
+                        headers=incoming.headers,
+                        body=copy.body(incoming.headers.get("content-encoding", "").strip().lower()),
+                    )
+                )
 
     async def aclose(self) -> None:
         """Close all connections."""
