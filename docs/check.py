@@ -59,7 +59,7 @@ def undocumented() -> list[str]:
     configuration = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
     models = (
         settings.General, settings.Accounts, settings.Freshness, settings.Push, settings.Safety, settings.Messages,
-        settings.Serve,
+        settings.Serve, settings.Alerts, settings.AlertMail, settings.AlertWebhook, settings.Retention, settings.Logging,
         settings.InstanceHead, settings.MappedField,
     )  # fmt: skip
     found += [
