@@ -43,9 +43,9 @@ def parse(text: str) -> URL:
 
 
 def place_of(url: URL) -> str:
-    """Return which database a URL means, without user and password."""
+    """Return which database a URL means. It is no URL itself, as the secret may be one without a password."""
     port = f":{url.port}" if url.port else ""
-    return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"
+    return " ".join(part for part in (url.get_backend_name(), f"{url.host or ''}{port}", url.database) if part)
 
 
 class Session:

@@ -1,0 +1,121 @@
+"""Wellkept's standard tests, on a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any, ClassVar
+from weakref import finalize
+
+import pytest
+import sqlalchemy as sa
+
+from wellkept.testing import FakeClock
+from wellkept.testing.conformance import SourceTests
+
+ROWS = 8
+
+
+class Warehouse:
+    """A small database with customers, some of which changed in the same second, and what they have paid."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.folder = Path(mkdtemp(prefix="wellkept-sql-"))
+        finalize(self, rmtree, self.folder, ignore_errors=True)
+        self.path = self.folder / "warehouse-with-a-secret-name.db"
+        self.path.touch()
+        self.run(
+            "CREATE TABLE customers (id TEXT PRIMARY KEY, name TEXT, mail TEXT, changed TEXT)",
+            "CREATE TABLE payments (id INTEGER PRIMARY KEY, customer TEXT, cents INTEGER, paid TEXT)",
+        )
+        for number in range(ROWS):
+            changed, paid = f"2026-11-20T10:00:{number // 3:02}", f"2026-11-{number + 1:02}T10:00:00Z"
+            customer = f"'c{number}', 'Company {number}', 'c{number}@company.example', '{changed}'"
+            payment = f"{number}, 'c{number % 3}', {number * 100 + 99}, '{paid}'"
+            self.run(f"INSERT INTO customers VALUES ({customer})", f"INSERT INTO payments VALUES ({payment})")  # noqa: S608
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def run(self, *statements: str) -> None:
+        """Change something in the database, as its owner."""
+        engine = sa.create_engine(f"sqlite:///{self.path}")
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+
+
+class TestSqlSource(SourceTests):
+    plugin = "sql"
+    QUERIES: ClassVar[list[dict[str, Any]]] = [
+        {
+            "name": "customers",
+            "query": "SELECT * FROM customers WHERE name LIKE :pattern",
+            "params": {"pattern": "Company%"},
+            "cursor": "changed",
+            "record": "account",
+            "id": "id",
+            "fields": {"name": "name", "email": "mail"},
+        },
+        {
+            "name": "payments",
+            "query": "WITH all_of_them AS (SELECT * FROM payments) SELECT * FROM all_of_them;",
+            "record": "payment_attempt",
+            "id": "id",
+            "fields": {
+                "account_ref": "customer",
+                "status": {"value": "succeeded"},
+                "currency": {"value": "usd"},
+                "amount": {"column": "cents", "unit": "minor"},
+                "attempted_at": "paid",
+            },
+        },
+    ]
+
+    def vendor(self, clock: FakeClock) -> Warehouse:
+        return Warehouse(clock)
+
+    def keys(self, vendor: Warehouse, url: str) -> Mapping[str, Any]:
+        return {"url": "env:WAREHOUSE_URL", "batch_rows": 3, "queries": self.QUERIES}
+
+    def secrets(self, vendor: Warehouse) -> Mapping[str, str]:
+        return {"WAREHOUSE_URL": vendor.url}
+
+    def change(self, vendor: Warehouse, stream: str) -> bool:
+        if stream == "customers":
+            vendor.run("UPDATE customers SET name = 'Company Ltd', changed = '2026-11-20T11:00:00' WHERE id = 'c1'")
+        else:
+            vendor.run("UPDATE payments SET cents = 1 WHERE id = 1")
+        return True
+
+    def spoil_row(self, vendor: Warehouse, stream: str) -> Callable[[], object]:
+        vendor.run("UPDATE customers SET mail = x'00ff' WHERE id = 'c1'", "UPDATE payments SET paid = 'then' WHERE id = 1")
+        return lambda: vendor.run(
+            "UPDATE customers SET mail = 'c1@company.example' WHERE id = 'c1'",
+            "UPDATE payments SET paid = '2026-11-02T10:00:00Z' WHERE id = 1",
+        )
+
+    def contents(self, vendor: Warehouse) -> object:
+        return vendor.path.read_bytes()
+
+    def refuse(self, vendor: Warehouse) -> None:
+        """Take our grants away: SQLite has none, so its authorizer denies what we read."""
+        sa.event.listen(sa.Engine, "connect", deny)
+
+    @pytest.fixture(autouse=True)
+    def grants_come_back(self) -> Iterator[None]:
+        yield
+        if sa.event.contains(sa.Engine, "connect", deny):
+            sa.event.remove(sa.Engine, "connect", deny)
+
+
+def deny(connection: Any, record: Any) -> None:
+    """Let SQLite refuse to read any table."""
+    import sqlite3
+
+    connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)
