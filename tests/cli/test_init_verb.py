@@ -86,7 +86,13 @@ def test_plugins_can_be_named(run: Any, install: Install, here: Path) -> None:
     install()
     install("other")
     document = run("init", "--yes", "--plugin", "other", "--json").document
-    assert document == {"ok": True, "path": "plugins.toml", "plugins": ["other"], "references": ["OTHER_API_KEY"]}
+    assert document == {
+        "ok": True,
+        "path": "plugins.toml",
+        "plugins": ["other"],
+        "references": ["OTHER_API_KEY"],
+        "missing": [],
+    }
     assert list(load(here / "plugins.toml").tables) == ["other"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -12,8 +12,9 @@ from wellkept.cli.app import App, Verb, pass_app
 from wellkept.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
+    from wellkept.config import Config
     from wellkept.config.template import Choice
     from wellkept.manifest import Installed
     from wellkept.plugins import Loaded
@@ -43,15 +44,18 @@ def init(app: App, *, yes: bool, names: tuple[str, ...]) -> Exit:
     if plugins.problems and (names or app.strict):
         return Exit.CONFIG
     text = render([_choice(app, loaded, ask=not yes) for loaded in plugins.loaded.values()])
-    loads(text, path)
+    missing = _missing(loads(text, path), plugins.loaded)
     _write(path, text)
     references = _references(text)
     app.out.line(f"Wrote {path}.", "good")
+    for place in missing:
+        app.out.line(f"To be filled in: {place}")
     if references:
         app.out.line(f"Next: set {', '.join(references)}, then run `wellkept check`.")
     else:
         app.out.line("Next: run `wellkept check`.")
-    app.out.document({"ok": True, "path": str(path), "plugins": list(plugins.loaded), "references": references})
+    names_ = list(plugins.loaded)
+    app.out.document({"ok": True, "path": str(path), "plugins": names_, "references": references, "missing": missing})
     return Exit.PARTIAL if plugins.problems else Exit.OK
 
 
@@ -63,40 +67,85 @@ def _ask_which(app: App, installed: Mapping[str, Installed]) -> list[str]:
 
 
 def _choice(app: App, loaded: Loaded, *, ask: bool) -> Choice:
-    from wellkept.config.template import Choice, questions
+    from wellkept.config.template import Choice, questions, ways
 
     model = loaded.model()
     answers: dict[str, Any] = {}
-    if ask and questions(model):
+    possible = ways(model)
+    way = possible[0].keys if possible else ()
+    if ask and (possible or questions(model)):
         app.out.note(f"\n{loaded.name}: {loaded.info.summary}", "bold")
-        answers = _ask(app, loaded.name, model)
-    return Choice(info=loaded.info, model=model, answers=answers)
+        if len(possible) > 1:
+            way = possible[_ask_way(app, [item.title for item in possible])].keys
+        answers = _ask(app, loaded.name, questions(model, way))
+    return Choice(info=loaded.info, model=model, answers=answers, way=way)
 
 
-def _ask(app: App, plugin: str, model: type[BaseModel] | None) -> dict[str, Any]:
-    """Ask for the keys without a default. What is typed for a secret must be a reference; anything else is not kept."""
-    from pydantic import TypeAdapter, ValidationError
+def _ask_way(app: App, titles: Sequence[str]) -> int:
+    """Ask by which of several ways the vendor lets us in; the first one is recommended."""
+    for number, title in enumerate(titles, 1):
+        app.out.note(f"  {number}  {title}")
+    return int(click.prompt("  Which one", default=1, err=True, type=click.IntRange(1, len(titles)))) - 1
 
-    from wellkept.config.template import is_secret, questions, suggested_reference
-    from wellkept.secrets import split
+
+def _ask(app: App, plugin: str, fields: Mapping[str, FieldInfo], within: str = "") -> dict[str, Any]:
+    """Ask for some keys. What is typed for a secret must be a reference; anything else is not kept.
+
+    Args:
+        app: Where to ask.
+        plugin: Whose keys they are.
+        fields: The keys.
+        within: The table that they stand in, where that is one in the plugin's own.
+    """
+    from wellkept.config.template import is_secret, questions, suggested_reference, table_of
 
     answers: dict[str, Any] = {}
-    for key, info in questions(model).items():
-        doc = " ".join((info.description or key).split())
-        secret = is_secret(info)
-        default = suggested_reference(plugin, key) if secret else next(iter(info.examples or ()), None)
-        while key not in answers:
-            text = str(click.prompt(f"  {key} - {doc}", default=default, err=True, type=str))
-            if secret and split(text) is None:
-                app.out.note("  Write a reference such as env:NAME or file:path, never the secret itself.", "warn")
-                continue
-            try:
-                value = text if secret else TypeAdapter[Any](info.annotation or str).validate_python(text)
-            except ValidationError as error:
-                app.out.note(f"  {error.errors(include_input=False)[0]['msg']}.", "warn")
-            else:
-                answers[key] = value
+    for key, info in fields.items():
+        inner = table_of(info)
+        if inner is not None:
+            answers[key] = _ask(app, plugin, questions(inner), key)
+            continue
+        path = f"{within}_{key}" if within else key
+        default = suggested_reference(plugin, path) if is_secret(info) else next(iter(info.examples or ()), None)
+        answers[key] = _ask_one(app, f"  {path.replace('_', ' ')} - {_first_line(info, key)}", info, default)
     return answers
+
+
+def _ask_one(app: App, question: str, info: FieldInfo, default: object) -> Any:
+    """Ask until the answer can stand in the file."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from wellkept.config.template import is_secret
+    from wellkept.secrets import split
+
+    while True:
+        text = str(click.prompt(question, default=default, err=True, type=str))
+        if is_secret(info):
+            if split(text) is not None:
+                return text
+            app.out.note("  Write a reference such as env:NAME or file:path, never the secret itself.", "warn")
+            continue
+        try:
+            limited: Any = Annotated[info.annotation or str, *info.metadata, info]
+            return TypeAdapter[Any](limited).validate_python(text)
+        except ValidationError as error:
+            app.out.note(f"  {error.errors(include_input=False)[0]['msg']}.", "warn")
+
+
+def _first_line(info: FieldInfo, key: str) -> str:
+    return " ".join((info.description or key).replace("``", "").split())
+
+
+def _missing(config: Config, loaded: Mapping[str, Loaded]) -> list[str]:
+    """Return what somebody still has to fill in or mend in the file that is about to be written."""
+    from wellkept.config import validate
+
+    return [
+        error.text
+        for table in config.tables.values()
+        if table.plugin in loaded
+        for error in validate(config, table, loaded[table.plugin].model())[1]
+    ]
 
 
 def _references(text: str) -> list[str]:

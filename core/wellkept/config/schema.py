@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+UNKNOWN = {"not": {"description": "a key that is not known here"}}
+"""What a key that is not described must be: as strict as ``false``, but editors then mark it and not its whole table."""
+
 INSTANCE_NAME = "^[a-z][a-z0-9_-]{0,62}$"
 
 
@@ -44,7 +47,7 @@ def schema(plugins: Mapping[str, tuple[PluginInfo, type[BaseModel] | None]]) -> 
         "title": "Wellkept",
         "description": "The configuration of a Wellkept installation: plugins.toml.",
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": UNKNOWN,
         "properties": {
             **core["properties"],
             "plugins": {
@@ -77,16 +80,26 @@ def _plugin(
         "title": f"Plugin {info.name}",
         "description": info.summary,
         "type": "object",
-        "additionalProperties": False,
+        "additionalProperties": UNKNOWN,
         "properties": {**head["properties"], **own["properties"]},
         "required": own.get("required", []),
+        **{key: own[key] for key in ("oneOf", "anyOf", "allOf", "dependentRequired") if key in own},
     }
 
 
 def _lift(model: type[BaseModel], prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return a model's schema, with its definitions moved to the common ones under a prefix of their own."""
-    own = model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}")
+    own: dict[str, Any] = _located(model.model_json_schema(ref_template=f"#/$defs/{prefix}.{{model}}"))
     definitions.update({f"{prefix}.{name}": item for name, item in own.pop("$defs", {}).items()})
     if "$ref" in own:  # a model that refers to itself
         own = definitions[own["$ref"].removeprefix("#/$defs/")]
     return own
+
+
+def _located(node: Any) -> Any:
+    """Return a schema in which unknown keys are refused where they stand; see `UNKNOWN`."""
+    if isinstance(node, list):
+        return [_located(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: UNKNOWN if key == "additionalProperties" and item is False else _located(item) for key, item in node.items()}

@@ -1,0 +1,82 @@
+"""The JSON Schema at work in a real TOML language server: what is right passes, what is wrong is marked where it stands."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.editor import taplo
+
+from wellkept.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        taplo.program()
+    except taplo.UnavailableError as error:
+        pytest.skip(str(error))
+    made: Path = tmp_path_factory.mktemp("editor")
+    shutil.copy(ROOT / "plugins.schema.json", made)
+    return made
+
+
+def faults(folder: Path, text: str) -> list[taplo.Fault]:
+    file = folder / "plugins.toml"
+    file.write_text(text, encoding="utf-8")
+    return taplo.lint(file)
+
+
+def test_the_example_has_no_error(folder: Path) -> None:
+    assert faults(folder, (ROOT / "plugins.toml").read_text(encoding="utf-8")) == []
+
+
+def test_what_init_writes_names_its_schema_and_has_no_error(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "plugins.toml"
+    assert main(["-c", str(path), "init", "--yes", "--plugin", "stripe", "--plugin", "hubspot", "--plugin", "health"]) == 0
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("#:schema ./plugins.schema.json\n")
+    assert faults(folder, text) == []
+    assert faults(folder, text.replace("access_token = ", "acess_token = ", 1)), "the first line is what makes it checked"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "column"),
+    [
+        ('subdomain = "acme"', 'subdomian = "acme"', 13),
+        ('timezone = "UTC"', "timezone = 1", 12),
+        ("max_effects = 400", 'max_effects = "many"', 15),
+        ("max_share = 0.25", "max_share = 25", 13),
+        ('api_key = "env:STRIPE_API_KEY"', 'api_key = "rk_live_1"', 11),
+        ('tls = "none"', 'tls = "nine"', 7),
+        ('cooldown = "30d"', 'cooldown = "a month"', 12),
+        ('quiet_hours = "21:00-07:00"', "quiet_hours = 21", 15),
+    ],
+)
+def test_a_mistake_is_marked_where_it_stands(folder: Path, right: str, wrong: str, column: int) -> None:
+    text = (ROOT / "plugins.toml").read_text(encoding="utf-8")
+    assert text.count(right) == 1
+    changed = text.replace(right, wrong)
+    line = changed[: changed.index(wrong)].count("\n") + 1
+    places = {(fault.line, fault.column) for fault in faults(folder, changed)}
+    assert (line, column) in places
+
+
+def test_an_unknown_key_marks_nothing_but_itself(folder: Path) -> None:
+    text = "#:schema ./plugins.schema.json\n[safety]\nmax_effects = 3\nmax_efects = 4\nmin_accounts = 5\n"
+    [fault] = faults(folder, text)
+    assert (fault.line, fault.column) == (4, 14)
+    assert "a key that is not known here" in fault.message
+
+
+def test_a_way_in_that_is_not_whole_is_marked(folder: Path) -> None:
+    both = '[plugins.zendesk]\nsubdomain = "acme"\nemail = "a@b.example"\napi_token = "env:T"\n'
+    assert faults(folder, f"#:schema ./plugins.schema.json\n{both}") == []
+    assert faults(folder, f"#:schema ./plugins.schema.json\n{both}".replace("api_token", "# api_token"))
+
+
+def test_without_the_first_line_nothing_is_checked(folder: Path) -> None:
+    assert faults(folder, "[safety]\nmax_efects = 4\n") == []
