@@ -32,7 +32,7 @@ _STANDARD = "whsec_"
 
 
 async def mail(settings: AlertMail, message: Message, now: int) -> None:
-    """Send a message by mail.
+    """Send a message by mail. Blocks the event loop meanwhile: whoever watches has one of his own.
 
     Raises:
         NotSentError: The server did not take it, from us or for any of the addresses.
@@ -47,7 +47,7 @@ async def mail(settings: AlertMail, message: Message, now: int) -> None:
     letter["Auto-Submitted"] = "auto-generated"
     letter.set_content(message.text)
     password = None if settings.password is None else settings.password.reveal()
-    await asyncio.to_thread(_submit, settings, password, letter)
+    _submit(settings, password, letter)
 
 
 def _submit(settings: AlertMail, password: str | None, letter: EmailMessage) -> None:
