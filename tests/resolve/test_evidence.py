@@ -215,6 +215,14 @@ def test_customers_of_a_provider_that_no_list_knows_stay_apart(book: Any) -> Non
     assert len(book.groups()) == 4
 
 
+def test_consultants_do_not_join_their_client_to_whoever_pays_them(book: Any) -> None:
+    book.put("stripe:1", email="ap@consult.biz")
+    book.put("hubspot:1", name="Old Mill")
+    for name in ("ann", "bob"):
+        book.person(f"hubspot:{name}", account_ref="1", email=f"{name}@consult.biz")
+    assert len(book.groups()) == 2
+
+
 def test_parent_and_child_stay_apart(book: Any) -> None:
     book.put("hubspot:1", name="Acme", domains=["acme.com"])
     book.put("hubspot:2", name="Acme", domains=["acme.com"], parent_ref="1")
@@ -231,6 +239,12 @@ def test_tax_numbers_of_one_country_that_differ_are_two(book: Any) -> None:
     book.put("stripe:1", name="Acme", tax_ids=["DE123456789"], domains=["acme.com"])
     book.put("hubspot:1", name="Acme", tax_ids=["DE987654321"], domains=["acme.com"])
     assert len(book.groups()) == 2
+
+
+def test_tax_numbers_of_no_known_country_do_not_speak_against_each_other(book: Any) -> None:
+    book.put("stripe:1", name="Acme", domains=["acme.com"], tax_ids=["123456789"])
+    book.put("hubspot:1", name="Acme", domains=["acme.com"], tax_ids=["12-3000111"])
+    assert book.together("stripe:1", "hubspot:1")
 
 
 def test_a_person_who_paid_does_not_speak_against_the_company(book: Any) -> None:

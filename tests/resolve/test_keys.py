@@ -47,6 +47,7 @@ def test_addresses(text: str | None, form: str | None) -> None:
         ("0049 30 123456", "+4930123456"),
         ("+1.415.555.2671 ext. 12", "+14155552671"),
         ("+1 415 555 2671 x9", "+14155552671"),
+        ("tel:+1\u2011415\u2011555\u20112671", "+14155552671"),
         ("030 123456", None),
         ("+1 000 000 0000", None),
         ("+12", None),
@@ -66,6 +67,7 @@ def test_phone_numbers(text: str | None, form: str | None) -> None:
         ("123456789", "de", "DE123456789"),
         ("123456789", None, "123456789"),
         ("ATU12345678", "AT", "ATU12345678"),
+        ("CHE-123.456.788 MWST", "CH", "CHE123456788"),
         ("000000000", "DE", None),
         ("12", "DE", None),
     ],
@@ -107,7 +109,27 @@ def test_no_text_breaks_the_forms(text: str) -> None:
     assert likeness(text, text) in {"same", "unknown"}
 
 
-@pytest.mark.parametrize("text", ["xxx", "0", "--", "??", "TBD", "N/A", "unknown", "-1", "", None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "xxx",
+        "0",
+        "--",
+        "??",
+        "TBD",
+        "N/A",
+        "unknown",
+        "-1",
+        "",
+        None,
+        "(none)",
+        "[empty]",
+        "not_set",
+        "#N/A",
+        "Unassigned",
+        "guest",
+    ],
+)
 def test_ids_that_are_none(text: str | None) -> None:
     assert believable(text) is None
 

@@ -28,8 +28,10 @@ alone."""
 
 PLACEHOLDERS = frozenset(
     {
-        "anonymous", "default", "false", "missing", "n.a.", "n/a", "na", "nan", "nil", "none", "null", "pending", "placeholder",
-        "tba", "tbc", "tbd", "test", "todo", "true", "undefined", "unknown",
+        "anonymous", "blank", "default", "demo", "dummy", "empty", "false", "free", "guest", "internal", "missing", "n.a",
+        "n/a", "n\\a", "na", "nan", "new", "nil", "no", "no account", "no id", "none", "not applicable", "not available",
+        "not found", "not set", "null", "pending", "placeholder", "sample", "tba", "tbc", "tbd", "test", "todo", "trial",
+        "true", "unassigned", "undefined", "unknown", "unset", "yes",
     }
 )  # fmt: skip
 """External ids that stand for none; so does everything that consists of zeros, dashes, x, question marks and the like alone,
@@ -60,7 +62,8 @@ class Key(NamedTuple):
 def believable(external_id: str | None) -> str | None:
     """Return an external id, without blanks around it, unless it stands for none."""
     text = (external_id or "").strip()
-    if text.lower() in PLACEHOLDERS or not text.lower().strip("0-. _?*#x") or text == "-1":
+    bare = " ".join(re.split(r"[\s_-]+", text.lower().strip(" ()[]{}<>#.\"'")))
+    if bare in PLACEHOLDERS or not text.lower().strip("0-. _?*#x()[]{}<>") or text == "-1":
         return None
     return text
 
@@ -82,7 +85,8 @@ def email_form(text: str | None) -> str | None:
 
 def phone_form(text: str | None) -> str | None:
     """Return a phone number as E.164; None unless it is in international form, since a national one may be many."""
-    number = re.sub(r"\(0\)", "", text or "").strip().lower()
+    number = re.sub(r"\(0\)", "", text or "").strip().lower().removeprefix("tel:")
+    number = re.sub("[\u2010-\u2015\u2212]", "-", number)
     number = re.split(r"\s*(?:ext|x|;|,|#)", number)[0]
     if not re.fullmatch(r"(?:\+|00)[\d\s().\-/\u00a0]+", number):
         return None
@@ -95,7 +99,7 @@ def phone_form(text: str | None) -> str | None:
 
 def tax_form(text: str, country: str | None = None) -> str | None:
     """Return a tax number without spaces and marks, the country in front; None for what is too short to be one."""
-    number = re.sub(r"[^0-9A-Z]", "", text.upper())
+    number = re.sub(r"(?<=[0-9])(?:MWST|TVA|IVA|MVA|VAT)$", "", re.sub(r"[^0-9A-Z]", "", text.upper()))
     digits = re.sub(r"\D", "", number)
     if len(digits) < 5 or len(set(digits)) < 2:
         return None

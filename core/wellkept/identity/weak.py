@@ -157,17 +157,14 @@ class Joiner:
     def _is_told(self, edge: _Edge) -> bool:
         """Say whether a domain is a company's on both sides, or the names agree.
 
-        One person's address alone is not enough on either side, and two accounts that have it from nothing but an address of
-        theirs may be two customers of a provider that no list knows.
+        One person's address alone is not enough on either side. Two accounts that have it from nothing but an address of theirs
+        may be two customers of a provider that no list knows; and the people of a company that is not called like their domain
+        may be consultants.
         """
-        told = [self._domain_roles(cluster, edge.digest) for cluster in self._ends(edge)]
+        told = [_domain_roles(cluster, edge.digest) for cluster in self._ends(edge)]
         if all(roles - {"somebody"} for roles in told) and any(roles & _COMPANYS for roles in told):
             return True
         return agree(*self._ends(edge))
-
-    def _domain_roles(self, cluster: Cluster, digest: str) -> set[str]:
-        marks = (mark for facts in cluster.facts for mark in facts.marks)
-        return {mark.role for mark in marks if mark.kind == "domain" and mark.digest == digest}
 
     def _ambiguous(self, edges: Sequence[_Edge]) -> list[_Edge]:
         """Return the edges of clusters that could go to either of two that cannot be one."""
@@ -217,6 +214,14 @@ class Joiner:
         by = self._contested.setdefault(told, rule)
         if rule != "people" and by == rule:  # somebody known at several customers is nothing unusual
             self.result.contests.append(Contest(rule=rule, digest=digest, nodes=tuple(one.node for one in facts)))
+
+
+def _domain_roles(cluster: Cluster, digest: str) -> set[str]:
+    """Return how a cluster comes to a domain; by its people only if it is not called otherwise."""
+    named = any(facts.company for facts in cluster.facts)
+    fits = any(digest in facts.fits for facts in cluster.facts)
+    marks = (mark for facts in cluster.facts for mark in facts.marks if (mark.kind, mark.digest) == ("domain", digest))
+    return {"somebody" if mark.role == "people" and named and not fits else mark.role for mark in marks}
 
 
 def _opposed(a: Cluster, b: Cluster) -> bool:

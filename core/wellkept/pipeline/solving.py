@@ -128,7 +128,7 @@ class Solving:
                     name=record.name,
                     company=record.name if any(key.kind == "name" for key in keys) else None,
                     fits=frozenset(key.digest for key in keys if key.kind == "fits"),
-                    taxes=frozenset((number[:2], digest("tax_id", number)) for number in numbers),
+                    taxes=frozenset((number[:2], digest("tax_id", number)) for number in numbers if number[:2].isalpha()),
                     parent=record.parent_ref,
                     others=merged_with(node, record),
                     superseded=record.merged_into is not None,
