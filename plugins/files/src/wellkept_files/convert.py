@@ -32,6 +32,8 @@ _GROUPED = {
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _GROUPS = {".": ", '\u00a0\u202f\u2019", ",": ". '\u00a0\u202f\u2019"}
 _LARGEST = 2**63 - 1
+_DIGITS = 40
+"""More decimals or zeros than these are no figure: written out, ``1E-999999999`` fills the memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +95,7 @@ def _text(cell: Any, rule: Conversion) -> str:
         return cell
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    if isinstance(cell, (float, Decimal)) and cell == cell // 1:
+    if isinstance(cell, (float, Decimal)) and _is_whole(cell):
         return str(int(cell))
     if isinstance(cell, (int, float, Decimal, UUID)):
         return str(cell)
@@ -112,9 +114,21 @@ def _decimal(cell: Any, rule: Conversion) -> Decimal:
             raise _unfit(rule, f"a {type(cell).__name__}, not a number")
     except InvalidOperation:
         raise _unfit(rule, f"not a number with {rule.decimal!r} as its decimal sign") from None
-    if not number.is_finite() or abs(number) > _LARGEST:
+    if not number.is_finite() or abs(_exponent(number)) > _DIGITS or number.copy_abs() > _LARGEST:
         raise _unfit(rule, "not a number that can be stored")
     return number
+
+
+def _is_whole(number: float | Decimal) -> bool:
+    """Say whether a number is a whole one of a length that can be written out."""
+    if isinstance(number, float):
+        return number.is_integer() and abs(number) < 10.0**_DIGITS
+    return number.is_finite() and 0 <= number.adjusted() < _DIGITS and number == number.to_integral_value()
+
+
+def _exponent(number: Decimal) -> int:
+    power = number.as_tuple().exponent
+    return power if isinstance(power, int) else 0
 
 
 def _digits(text: str, rule: Conversion) -> str:
@@ -201,9 +215,9 @@ def _json(cell: Any, rule: Conversion) -> Json:
     if isinstance(cell, (list, tuple)):
         return [_json(item, rule) for item in cell]
     if isinstance(cell, (float, Decimal)):
-        if not math.isfinite(cell):
+        if not math.isfinite(cell) or not math.isfinite(float(cell)):
             raise _unfit(rule, "not a number that can be stored")
-        return int(cell) if cell == cell // 1 else float(cell)
+        return int(cell) if _is_whole(cell) else float(cell)
     return cell if cell is None or isinstance(cell, (bool, int)) else _text(cell, rule)
 
 
