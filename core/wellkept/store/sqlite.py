@@ -44,7 +44,7 @@ class SqliteDatabase:
         connection = connect(self._file, readonly=readonly, busy_seconds=self._busy_seconds)
         if not readonly:
             use_wal(connection)
-            connection.execute("PRAGMA cache_size=-16384")
+            connection.execute("PRAGMA cache_size=-8192")
             connection.execute("PRAGMA wal_autocheckpoint=4000")
             connection.execute(f"PRAGMA journal_size_limit={WAL_LIMIT}")
             self._full_sync = False
