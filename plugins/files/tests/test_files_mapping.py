@@ -78,7 +78,7 @@ def test_a_row_becomes_a_record() -> None:
     [
         ({"no": ""}, "no id: the column 'no' is empty"),
         ({"state": "verloren"}, "column 'state'"),
-        ({"cur": "XXX"}, "column 'cur': not an ISO 4217 currency"),
+        ({"cur": "QQQ"}, "column 'cur': not an ISO 4217 currency"),
         ({"sum": "12.34"}, "column 'sum': not a number with ','"),
         ({"sum": "1,234"}, "column 'sum': more decimals than EUR has"),
         ({"sum": "NaN"}, "column 'sum'"),
