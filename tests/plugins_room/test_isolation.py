@@ -18,6 +18,7 @@ import pytest
 
 from wellkept import Batch, CheckResult, PluginInfo, ReadRequest, Source, Stream, hookimpl
 from wellkept.cli import main
+from wellkept.doctor.instances import examine_instances
 from wellkept.plugins import load_named, watchdog
 from wellkept.plugins.acting import Actor, acting
 from wellkept.plugins.owners import Owner, own
@@ -237,7 +238,7 @@ def test_json_stays_one_document_whatever_plugins_print(
     install("loud", LOUD)
     path = tmp_path / "plugins.toml"
     path.write_text("[plugins.loud]\n", encoding="utf-8")
-    for arguments in (("check",), ("sync",)):
+    for arguments in (("check",), ("sync",), ("plugins", "inspect", "loud")):
         capsys.readouterr()
         main(["-c", str(path), "--json", *arguments])
         captured = capsys.readouterr()
@@ -397,3 +398,10 @@ def test_a_stream_that_hangs_is_ended_and_the_others_are_read(open_with: Callabl
     report = asyncio.run(work())
     assert [(item.instance, item.state) for item in report.streams if item.instance == "hanging"] == [("hanging", "failed")]
     assert "the source hangs" in report.streams[0].error
+
+
+def test_doctor_tells_remarks_as_well(open_with: Callable[..., Runtime]) -> None:
+    runtime = open_with(loud=plugin("loud", hook=lambda: print("hello")))
+    [line] = [item for item in runtime.run(examine_instances(runtime)) if item.name == "stdout"]
+    assert (line.area, line.grade) == ("plugins", "warn")
+    assert "it wrote 1 line to standard output" in line.message

@@ -37,6 +37,7 @@ async def examine_instances(runtime: Runtime, advance: Callable[[int], object] =
         if str(problem) not in known:
             area = f"instance {problem.instance}" if problem.instance else "plugins"
             found.append(Finding(area, problem.stage, "bad", str(problem), problem.mend))
+    found += [Finding("plugins", item.stage, "warn", str(item), item.mend) for item in dict.fromkeys(runtime.plugins.remarks)]
     return found + _skew(runtime)
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -98,7 +98,7 @@ def _opened(loaded: Loaded, tables: dict[str, Any], offer: Offer) -> Iterator[In
         path.write_text(f"plugins = {toml_of(tables)}\n", encoding="utf-8")
         with Runtime.open(path, extra_plugins={loaded.name: loaded.plugin}) as runtime:
             yield next(iter(runtime.instances.values()), None)
-            offer.problems += runtime.problems
+            offer.problems += [replace(item, reason=item.reason.replace(f"{path}:1: ", "")) for item in runtime.problems]
             offer.remarks += runtime.plugins.remarks
 
 

@@ -136,7 +136,9 @@ class BandsTable(_Table):
     """``bands``: where bands begin, and how steady they are."""
 
     red_below: Points = Decimal(50)
+    """A score below is red."""
     green_above: Points = Decimal(75)
+    """A score above is green."""
     margin: Points = Decimal(3)
     """A band changes at once when the score is more than this past the border, else on the second day."""
 

@@ -39,6 +39,7 @@ class SmtpConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     host: Annotated[str, Field(min_length=1)]
+    """The mail server."""
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     """The usual one of the `tls` mode unless given: 587, 465 or 25."""
     tls: Literal["starttls", "tls", "none"] = "starttls"
@@ -48,10 +49,13 @@ class SmtpConfig(BaseModel):
     ca_file: LocalPath | None = None
     """Certificates to trust, in PEM, instead of the system's."""
     username: str | None = None
+    """Who we are to the server; goes with `password`."""
     password: Secret | None = None
+    """The password of `username`."""
     from_address: MailboxText
     """``Customer Success <success@example.com>``"""
     reply_to: MailboxText | None = None
+    """Where answers go, if not to `from_address`."""
     templates: LocalPath | None = None
     """A folder of your own templates; one with a built-in's name replaces it."""
     tasks: bool = False
