@@ -36,7 +36,7 @@ HIDDEN = "---\nsearch:\n  exclude: true\n---\n"
 def on_config(config: Any) -> Any:
     """Put the pages of a folder in the place of its name in the navigation."""
     folders = {
-        "plugins/": ["plugins/index.md", *(f"plugins/{name}.md" for name in plugin_pages.names(ROOT))],
+        "plugins/": [f"plugins/{name}.md" for name in plugin_pages.names(ROOT)],
         "decisions/": [f"decisions/{path.name}" for path in sorted((DOCS / "decisions").glob("*.md"), key=_index_first)],
         "reference/api/": [f"reference/api/{name}.md" for name in surface.MODULES],
     }
@@ -63,7 +63,6 @@ def on_files(files: Files, config: Any) -> Files:
         "reference/commands.md": commands.page(),
         "reference/hooks.md": surface.hooks_page(),
         "reference/errors.md": surface.errors_page(),
-        "plugins/index.md": plugin_pages.index(ROOT),
         **{f"reference/api/{name}.md": text for name, text in surface.api_pages()},
         **{f"plugins/{name}.md": plugin_pages.page(ROOT, name) for name in plugin_pages.names(ROOT)},
     }

@@ -128,7 +128,7 @@ def page() -> str:
         "# Every key",
         "",
         "Made from the models that check `plugins.toml`. [Configuration](../configuration.md) says how the file is read; each",
-        "plugin's own keys are on [its page](../plugins/index.md).",
+        "plugin's own keys are on [its page](../plugins.md).",
     ]
     for name, model in core_tables():
         lines += ["", f"## `{name}`", "", *_head(model), *table(model)]

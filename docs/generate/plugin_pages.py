@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from wellkept import PluginInfo
-
-FENCE = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def names(root: Path) -> list[str]:
@@ -49,16 +46,3 @@ def page(root: Path, name: str) -> str:
             lines += ["", f"### `{table}`", "", *keys.table(inner)]
     lines += ["", f"Speaks API {info.api}. All plugins share [core's keys](../configuration.md#pluginsname)."]
     return "\n".join(lines) + "\n"
-
-
-def index(root: Path) -> str:
-    """Return the page that lists the plugins."""
-    rows = [f"| [{name}]({name}.md) | {keys.prose(load(root, name)[0].summary)} |" for name in names(root)]
-    return "\n".join(["# Plugins", "", "What the project itself ships. Each is a distribution of its own, `wellkept-NAME`.", "",
-                      "| plugin | what it does |", "| --- | --- |", *rows]) + "\n"  # fmt: skip
-
-
-def toml_blocks(text: str) -> Iterator[str]:
-    """Yield the TOML examples of a page."""
-    for found in FENCE.finditer(text):
-        yield found[1]
