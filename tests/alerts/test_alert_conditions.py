@@ -53,6 +53,12 @@ def test_an_instance_whose_streams_all_fail_has_failed(house: House) -> None:
     assert house.open() == []
 
 
+def test_an_instance_that_is_left_out_for_a_reason_of_its_own_has_failed(house: House) -> None:
+    """Such as: the vendor cannot be reached to check a changed credential."""
+    house.run("failed", crm_deals="skipped: the vendor could not be reached")
+    assert house.open() == [("failed", "crm")]
+
+
 def test_runs_of_others_change_nothing(house: House) -> None:
     house.run("failed", crm_deals="failed: no answer")
     house.run("done", bill_invoices="done")
@@ -161,6 +167,17 @@ def test_the_breaker_is_told_until_the_instance_runs_again(house: House, state: 
     assert house.all("SELECT detail, severity FROM alerts") == [(f"{state}: HTTP 401", "critical")]
     house.instance("crm", "ok")
     assert house.open() == []
+
+
+def test_what_follows_from_a_stop_is_not_told_beside_it(house: House) -> None:
+    house.run("failed", crm_deals="failed: no answer", bill_invoices="done")
+    assert house.open() == [("failed", "crm")]
+    for name in ("crm", "bill"):
+        house.instance(name, "disabled")
+    house.run("failed", bill_invoices="failed: no answer")
+    assert house.open() == [("failed", "crm"), ("breaker", "bill"), ("breaker", "crm")]  # what was told goes on
+    house.instance("bill", "ok")
+    assert ("failed", "bill") in house.open()
 
 
 def test_a_credential_is_told_of_in_time_and_until_it_is_renewed(house: House) -> None:

@@ -47,6 +47,9 @@ LONGEST = 300
 SHOWN = 5
 """Names that are listed; the rest is counted."""
 
+_FOLLOWS = frozenset({"failed", "partial", "stale"})
+"""What follows by itself when an instance was stopped: not told beside that."""
+
 _HELD: Mapping[Hold, str] = MappingProxyType(
     {
         "approval": "wait for approval",
@@ -112,7 +115,12 @@ def troubles(reader: Reader, limits_: Limits, now: int, known: Collection[tuple[
         *_quotas(reader, limits_, now, known),
         *_letters(reader, limits_, now),
     ]
-    return [trouble._replace(detail=_short(trouble.detail)) for trouble in found]
+    stopped = {trouble.subject for trouble in found if trouble.condition == "breaker"}
+    return [
+        trouble._replace(detail=_short(trouble.detail))
+        for trouble in found
+        if not (trouble.condition in _FOLLOWS and trouble.subject in stopped and trouble.key not in known)
+    ]
 
 
 def _broken(reader: Reader) -> Iterator[Trouble]:
@@ -137,7 +145,7 @@ def _of_streams(reader: Reader, configured: Iterable[tuple[str, str]]) -> Iterat
         detail = _listed(
             f"{row.stream}: {row.error or row.note or f'{row.rejected} rows could not be understood'}" for row in bad
         )
-        if all(row.state == "failed" for row in rows):
+        if all(row.state in {"failed", "skipped"} for row in rows):
             yield Trouble("failed", instance, "critical", since, f"nothing could be read. {detail}")
         else:
             yield Trouble("partial", instance, "warning", since, detail)
@@ -165,7 +173,9 @@ def _of_runs(reader: Reader) -> Iterator[Trouble]:
 
 def _explained(reader: Reader, run: RunRow) -> bool:
     """Whether a run ended badly because of its streams, which have alerts of their own."""
-    return any(row.state in {"failed", "partial"} and row.error not in runs.CUT_OFF for row in runs.streams(reader, run.id))
+    return any(
+        row.state in {"failed", "partial", "skipped"} and row.error not in runs.CUT_OFF for row in runs.streams(reader, run.id)
+    )
 
 
 def _stale(reader: Reader, limits_: Limits, now: int) -> Iterator[Trouble]:

@@ -351,10 +351,10 @@ def streams(reader: Reader, run_id: str) -> list[StreamRow]:
 
 
 def newest_of_stream(reader: Reader, instance: str, stream: str) -> StreamRow | None:
-    """Return what came of a stream the last time that it was read and not cut off; None before the first time."""
+    """Return what came of a stream the last time that it was to be read and was not cut off; None before the first time."""
     row = reader.one(
         f"SELECT {_STREAM_COLUMNS} FROM run_streams WHERE instance = ? AND stream = ?"  # noqa: S608 - constants
-        " AND state IN ('done', 'partial', 'failed') AND COALESCE(error, '') NOT IN (?, ?) ORDER BY started_at DESC LIMIT 1",
+        " AND state <> 'running' AND COALESCE(error, '') NOT IN (?, ?) ORDER BY started_at DESC LIMIT 1",
         (instance, stream, *CUT_OFF),
     )
     return None if row is None else StreamRow(*row)
