@@ -23,6 +23,7 @@ from wellkept.instance import Instance
 from wellkept.plugins import Plugins, load_plugins
 from wellkept.plugins.guard import guard
 from wellkept.plugins.upgrade import upgrade_state
+from wellkept.plugins.watchdog import watching
 from wellkept.policy import Machine
 from wellkept.problems import Problem, ProblemsError
 from wellkept.records import CANONICAL, Record
@@ -168,7 +169,8 @@ class Runtime:
 
         async def main() -> T:
             try:
-                return await work
+                with watching():
+                    return await work
             finally:
                 await self.disconnect()
 

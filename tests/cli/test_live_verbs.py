@@ -119,7 +119,7 @@ def test_rows_are_shown_beside_what_they_became(run: Any, vendor: Vendor) -> Non
     assert any(line.endswith("name: Lovelace 10") for line in lines)
     assert "lovelace.org" not in done.out
     assert "c12" not in done.out
-    assert lines[-1] == "2 records from 1 requests; there may be more. Nothing was stored."
+    assert lines[-1] == "Records: 2, requests: 1; there may be more. Nothing was stored."
     assert vendor.asked == [("GET", "/companies?page=1")]
 
 

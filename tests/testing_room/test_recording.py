@@ -114,7 +114,7 @@ def test_a_stream_that_is_too_long_is_cut_and_told(made: Made, tmp_path: Path, m
     ):
         report = bench.runtime.run(record_instance(bench.instance, tmp_path / "short", limit=1, now=1))
     assert not report.ok
-    assert {item.note for item in report.streams} == {"cut off after 1 requests"}
+    assert {item.note for item in report.streams} == {"cut off: it needs more than 1 request"}
 
 
 # --- what is replaced ---

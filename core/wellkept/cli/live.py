@@ -50,7 +50,7 @@ def try_(app: App, instance: str, stream: str, limit: int) -> Exit:
         app.out.line(f"Not understood: {reject['reason']}", "bad")
         app.out.line(f"  {reject['raw'][: WIDEST * 2]}", "dim")
     rest = "that is all there is" if tryout.ended else "there may be more"
-    app.out.line(f"{len(tryout.rows)} records from {tryout.requests} requests; {rest}. Nothing was stored.")
+    app.out.line(f"Records: {len(tryout.rows)}, requests: {tryout.requests}; {rest}. Nothing was stored.")
     app.out.document({"ok": True, "instance": instance, "stream": stream, **document})
     return Exit.PARTIAL if tryout.rejects else Exit.OK
 

@@ -26,6 +26,7 @@ def serve(app: App, host: str | None, port: int | None) -> Exit:
     Needs nothing beside it. A second server on the same store stands by, and takes over when this one gives no sign of life.
     SIGTERM or SIGINT parks what is under way and ends; the same signal again ends at once.
     """
+    from wellkept.plugins.watchdog import watching
     from wellkept.runtime import Runtime
     from wellkept.serve import Server
 
@@ -44,7 +45,8 @@ def serve(app: App, host: str | None, port: int | None) -> Exit:
                 app.tell(runtime.problems)
                 app.out.line(f"Serving on {url}")
 
-            ending = await server.run(started)
+            with watching():  # routes and webhooks of plugins live in this loop
+                ending = await server.run(started)
             return ending.parked, ending.left_behind
 
         parked, left_behind = asyncio.run(main())

@@ -126,7 +126,7 @@ async def _record(writer: _Writer, source: Source, stream: Stream, limit: int) -
             if cursor is None:
                 break
     except _FullError:
-        recorded.note = f"cut off after {limit} requests"
+        recorded.note = f"cut off: it needs more than {limit} {'request' if limit == 1 else 'requests'}"
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises: the other streams are recorded
         recorded.note = redact_exception(error)
     recorded.requests = writer.count - before
