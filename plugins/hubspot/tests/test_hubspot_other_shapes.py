@@ -86,7 +86,9 @@ async def test_associations_with_numbers_for_ids_and_unknown_labels(plain: Plain
     }  # fmt: skip
     link = connector(plain)
     await link.sync("contacts")
-    assert {id_: person.account_ref for id_, person in link.all(Person).items()} == {"1": str(LARGE), "2": None}
+    people = link.all(Person)
+    assert {id_: person.account_ref for id_, person in people.items()} == {"1": str(LARGE), "2": None}
+    assert {id_: person.other_account_refs for id_, person in people.items()} == {"1": ["5"], "2": []}
 
 
 async def test_an_account_without_anything(plain: Plain, connector: Start) -> None:

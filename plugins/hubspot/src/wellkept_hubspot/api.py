@@ -233,8 +233,8 @@ class Api:
         owners = [(owner, max(asked_at, wire.epoch_ms(owner.updated_at))) for owner, _ in page.rows]
         return OwnerPage(owners, page.rejects, _following(page.rest))
 
-    async def links(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, str]:
-        """Return for each object the one at the other end: the primary one, else the one with the smallest id."""
+    async def links(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, list[str]]:
+        """Return for each object those at the other end: the primary one first, then by id."""
         found: dict[str, list[wire.Link]] = {}
         inputs: list[dict[str, str]] = [{"id": id_} for id_ in ids]
         path = f"/crm/associations/{self.version}/{from_type}/{to_type}/batch/read"
@@ -245,7 +245,7 @@ class Api:
                 found.setdefault(links.origin.id, []).extend(links.to)
                 if links.paging is not None and links.paging.next is not None:
                     inputs.append({"id": links.origin.id, "after": links.paging.next.after})
-        return {id_: _chosen(links) for id_, links in found.items() if links}
+        return {id_: _ordered(links) for id_, links in found.items() if links}
 
     def _asked(self, response: Response, begun: float, now: int) -> int:
         """Return when an answer was asked for, on HubSpot's clock and never too late: its ``Date`` is rounded down."""
@@ -279,11 +279,13 @@ def _quota(response: Response) -> Quota | None:
     return Quota(limit, left) if limit > 0 else None
 
 
-def _chosen(links: Sequence[wire.Link]) -> str:
-    primary = [
-        link for link in links if any(kind.type_id in PRIMARY or kind.label == "Primary" for kind in link.association_types)
-    ]
-    return min((str(link.to_object_id) for link in primary or links), key=lambda id_: (len(id_), id_))
+def _ordered(links: Sequence[wire.Link]) -> list[str]:
+    primary = {
+        link.to_object_id
+        for link in links
+        if any(kind.type_id in PRIMARY or kind.label == "Primary" for kind in link.association_types)
+    }
+    return sorted({link.to_object_id for link in links}, key=lambda id_: (id_ not in primary, len(id_), id_))
 
 
 def error_names(error: StatusError) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Refs(NamedTuple):
 
     company: str | None = None
     contact: str | None = None
+    other_companies: tuple[str, ...] = ()
 
 
 class House(NamedTuple):
@@ -103,6 +104,7 @@ def person(seen: Reading) -> Person:
         seen,
         "contacts",
         account_ref=seen.refs.company,
+        other_account_refs=list(seen.refs.other_companies),
         name=" ".join(name for name in names if name) or None,
         email=seen.get("email"),
         other_emails=_parts(seen.get("hs_additional_emails")),

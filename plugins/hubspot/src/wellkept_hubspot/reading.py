@@ -221,7 +221,11 @@ class Reader:
             return {}
         found = {to: await self._api.links(self._kind.type, to, ids) for to in self._kind.links}
         companies, contacts = found.get("companies", {}), found.get("contacts", {})
-        return {id_: Refs(companies.get(id_), contacts.get(id_)) for id_ in ids}
+        refs = {}
+        for id_ in ids:
+            mine, people = companies.get(id_, []), contacts.get(id_, [])
+            refs[id_] = Refs(next(iter(mine), None), next(iter(people), None), tuple(mine[1:]))
+        return refs
 
     async def _currency(self) -> str:
         """Return the account's currency, for amounts that lack one."""
