@@ -241,3 +241,4 @@ def test_neither_secrets_nor_people_are_in_a_reason(house: House, receiver: Any)
     house.open()
     (event,) = receiver.events
     assert event["detail"] == "paused: refused *** of ***"
+    assert house.all("SELECT detail FROM alerts") == [("paused: refused *** of ***",)]
