@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 NOW = 1_795_219_200
 """The youngest row's time, epoch seconds: 2026-11-21."""
 PAGE = 100
+ON_ITS_WAY = 0.1
+"""Seconds within which a request may have left before its sender knew of the refusal of another one."""
 FILLER = {f"field_{number}": "0123456789abcdefghijklmnopqrstuvwxyz" for number in range(36)}
 """What a vendor sends and nobody reads."""
 
@@ -137,7 +139,7 @@ class Vendor:
         self.counted["requests"] += 1
         by_path = self.counted["by_path"]
         by_path[url.path] = by_path.get(url.path, 0) + 1
-        if time.monotonic() < self._blocked_until:
+        if self._blocked_until - self.retry_after + ON_ITS_WAY < time.monotonic() < self._blocked_until:
             self.counted["early"] += 1
         if self.fault_every and self.counted["requests"] % self.fault_every == 0 and url.path in LISTS:
             self.counted["faults"] += 1
