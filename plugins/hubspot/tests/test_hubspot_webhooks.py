@@ -60,6 +60,7 @@ async def test_a_batch_of_events_becomes_hints(pair: tuple[Any, Any]) -> None:
     ("notice", "expected"),
     [
         ({"subscriptionType": "contact.creation", "objectId": 7}, {("contacts", "7")}),
+        ({"subscriptionType": "deal.creation", "objectId": "7", "eventId": "x", "mergedObjectIds": None}, {("deals", "7")}),
         ({"subscriptionType": "contact.privacyDeletion", "objectId": 7}, {("contacts", "7")}),
         ({"subscriptionType": "deal.restore", "objectId": 7}, {("deals", "7")}),
         ({"subscriptionType": "object.creation", "objectTypeId": "0-27", "objectId": 7}, {("tasks", "7")}),
