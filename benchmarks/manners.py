@@ -3,7 +3,8 @@
     python benchmarks/manners.py [help] [retry] [--rounds 5]
 
 7 help: `wellkept --help`, the whole process.  10 retry: every tenth answer is 429 with Retry-After, to three streams at once;
-no request may come early (one that was on its way already is not), and the reading may take hardly longer than the waits and an undisturbed reading together.
+no request may come early (one that was on its way already is not), and the reading may take hardly longer than the waits and an
+undisturbed reading together.
 """
 
 from __future__ import annotations
