@@ -25,6 +25,8 @@ from wellkept.store import audit, instances, locks, open_store
 from wellkept.testing import Server
 from wellkept.testing.distributions import write_distribution
 
+pytestmark = pytest.mark.file
+
 NOW = time.time_ns() // 1_000_000
 DAY = 86_400_000
 
@@ -201,7 +203,6 @@ def test_a_key_that_others_can_read(used: Path, doctor: Doctor) -> None:
     assert doctor("--offline")[0] == 3
 
 
-@pytest.mark.file
 def test_a_damaged_store(used: Path, doctor: Doctor) -> None:
     path = used / "wellkept.db"
     with closing(sqlite3.connect(path)) as connection:
@@ -218,7 +219,6 @@ def test_a_damaged_store(used: Path, doctor: Doctor) -> None:
     assert found["store", "file"]["mend"] == "wellkept restore BACKUP"
 
 
-@pytest.mark.file
 def test_a_store_is_not_migrated_by_asking(used: Path, doctor: Doctor) -> None:
     with closing(sqlite3.connect(used / "wellkept.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999_future'")
@@ -307,3 +307,29 @@ def test_a_clock_that_vendors_do_not_agree_with(used: Path, doctor: Doctor, ahea
             file.write(f'url = "{server.url}"\n')
         _, found = doctor()
     assert found["machine", "clock"]["grade"] == grade
+
+
+def test_a_store_in_postgresql(here: Path, doctor: Doctor, postgres: str) -> None:
+    with (here / "plugins.toml").open("a") as file:
+        file.write(f'[wellkept]\nstore = "{postgres}"\n')
+    assert main(["score"]) == 0
+    code, found = doctor()
+    assert code == 0, [item for item in found.values() if item["grade"] in {"warn", "bad"}]
+    assert found["store", "database"]["grade"] == found["store", "audit"]["grade"] == "ok"
+    assert ("machine", "clock") not in found
+    with closing(open_store(postgres)) as store:
+        store.write_now(lambda tx: audit.append(tx, "effect.done", "acc", {}, now=0))
+        store.write_now(lambda tx: tx.execute("UPDATE audit SET at = 1"))
+    assert doctor("--offline")[0] == 5
+
+
+def test_a_database_that_is_away(here: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (here / "plugins.toml").open("a") as file:
+        file.write('[wellkept]\nstore = "env:DATABASE_URL"\n')
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert doctor("--offline")[1]["store", "address"]["mend"] == "set the environment variable DATABASE_URL"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:secret-word@127.0.0.1:9/none")
+    code, found = doctor("--offline")
+    assert code == 5
+    assert found["store", "database"]["mend"]
+    assert "secret-word" not in json.dumps(list(found.values()))
