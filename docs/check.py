@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,46 +42,52 @@ def anchors(page: Path) -> set[str]:
 
 def undocumented() -> list[str]:
     """Return names that a reader could meet and would not find."""
-    from wellkept import errors, settings
+    from generate import commands, keys, plugin_pages, surface
+
     from wellkept.cli import root
-    from wellkept.hookspecs import Hooks
 
     author = (ROOT / "docs/writing-a-plugin.md").read_text(encoding="utf-8")
-    found = [f"hook {name}" for name in vars(Hooks) if not name.startswith("_") and f"### {name}\n" not in author]
-    found += [
-        f"error {name}"
-        for name, value in vars(errors).items()
-        if inspect.isclass(value)
-        and value.__module__ == errors.__name__
-        and name != "WellkeptError"
-        and f"`{name}`" not in author
-    ]
+    found = [f"hook {name}" for name in surface.hooks() if f"### {name}\n" not in author]
+    found += [f"error {name}" for name in surface.error_classes() if name != "WellkeptError" and f"`{name}`" not in author]
+    found += [f"name {name} of the public API" for name in surface.homeless()]
     configuration = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
-    models = (
-        settings.General, settings.Accounts, settings.Freshness, settings.Push, settings.Safety, settings.Messages,
-        settings.Serve, settings.Alerts, settings.AlertMail, settings.AlertWebhook, settings.Retention, settings.Logging,
-        settings.InstanceHead, settings.MappedField,
-    )  # fmt: skip
-    found += [
-        f"setting {model.__name__}.{key}" for model in models for key in model.model_fields if f"`{key}`" not in configuration
-    ]
-    pages = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    found += [f"verb {verb}" for verb in verbs(root) if f"`wellkept {verb}" not in pages]
-    return found
+    for table, model in keys.core_tables():
+        found += [f"key {key} of {table}" for key in model.model_fields if f"`{key}`" not in configuration]
+        found += keys.without_meaning(table, model)
+    for plugin in plugin_pages.names(ROOT):
+        _, own = plugin_pages.load(ROOT, plugin)
+        for table, model in keys.nested(own, f"plugins.{plugin}") if own else ():
+            found += keys.without_meaning(table, model)
+    verbs = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    for path, command in commands.commands(root):
+        found += [f"command {path}"] if f"`{path}" not in verbs else []
+        found += commands.without_meaning(path, command)
+    return [*found, *columns(), *metrics()]
 
 
-def verbs(command: object, prefix: str = "") -> list[str]:
-    """Return every verb of the command line, groups opened."""
-    import click
+def columns() -> list[str]:
+    """Return the measures, of core and of the health score, that the page of measures lacks."""
+    from wellkept.pipeline.frame_plan import BUILT_IN
+    from wellkept_health.config import HealthConfig
+    from wellkept_health.measures import columns as of_health
 
-    if not isinstance(command, click.Group):
-        return [prefix.strip()]
-    context = click.Context(command)
-    names = []
-    for name in command.list_commands(context):
-        child = command.get_command(context, name)
-        names += verbs(child, f"{prefix} {name}")
-    return names
+    page = (ROOT / "docs/measures.md").read_text(encoding="utf-8")
+    return [f"measure {item.name}" for item in (*BUILT_IN, *of_health(HealthConfig())) if f"`{item.name}`" not in page]
+
+
+def metrics() -> list[str]:
+    """Return the metrics that the page of metrics lacks."""
+    from wellkept.serve.metrics import Metrics
+    from wellkept.store import open_store
+
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(Path(folder) / "wellkept.db")
+        try:
+            shown = Metrics(store, stale_after={}, next_runs=lambda _fired, _now: {}, leads=lambda: True).names()
+        finally:
+            store.close()
+    return [f"metric {name}" for name in sorted(shown) if f"`{name}`" not in page]
 
 
 def main() -> None:

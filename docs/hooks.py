@@ -19,11 +19,19 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
-from generate import commands, keys, plugin_pages, surface  # noqa: E402 - from the folder beside this file
+from generate import pages, plugin_pages, surface  # noqa: E402 - from the folder beside this file
 
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 ELSEWHERE = {"README.md": "index.md", "README.zh.md": "zh/index.md", "docs/decisions/README.md": "decisions/README.md"}
 """Files of the repository that are another page on the site."""
+
+REFERENCE = {
+    f"core/wellkept/{module.replace('.', '/')}{end}": (f"reference/api/{page}.md", f"#{surface.anchor(module)}")
+    for page, (_, modules) in surface.MODULES.items()
+    for module in modules
+    for end in (".py", "/__init__.py")
+}
+"""Public modules, and where they are described."""
 
 LANGUAGES = {".py": "python", ".toml": "toml", ".tmpl": "python", ".json": "json"}
 
@@ -58,15 +66,7 @@ def _index_first(path: Path) -> tuple[bool, str]:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made from code, and those of linked source files."""
-    made = {
-        "reference/keys.md": keys.page(),
-        "reference/commands.md": commands.page(),
-        "reference/hooks.md": surface.hooks_page(),
-        "reference/errors.md": surface.errors_page(),
-        **{f"reference/api/{name}.md": text for name, text in surface.api_pages()},
-        **{f"plugins/{name}.md": plugin_pages.page(ROOT, name) for name in plugin_pages.names(ROOT)},
-    }
-    for uri, text in made.items():
+    for uri, text in pages.made(ROOT).items():
         files.append(File.generated(config, uri, content=text))
     texts = {file.src_uri: file.content_string for file in files if file.src_uri.endswith(".md")}
     for path in sorted({path for uri, text in texts.items() for path in _sources(uri, text)}):
@@ -88,6 +88,12 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     return output.replace('<html lang="en"', '<html lang="zh-CN"', 1) if page.file.src_uri.startswith("zh/") else output
 
 
+def on_post_template(output: str, template_name: str, **_: Any) -> str:
+    """Keep to ourselves in what is no page, too."""
+    del template_name
+    return output.replace(FETCHED, "/assets/offline.js")
+
+
 def _on_site(uri: str, target: str) -> str:
     """Return where a link of a page leads on the site."""
     path, anchor = _resolved(uri, target)
@@ -99,6 +105,8 @@ def _on_site(uri: str, target: str) -> str:
         place = ELSEWHERE[path]
     elif plugin := re.fullmatch(r"plugins/([^/]+)/README\.md", path):
         place = f"plugins/{plugin[1]}.md"
+    elif path in REFERENCE:
+        place, anchor = REFERENCE[path]
     else:
         place = _source_uri(path)
     return os.path.relpath(place, os.path.dirname(uri) or ".").replace(os.sep, "/") + anchor  # noqa: PTH120 - no file system
@@ -128,7 +136,7 @@ def _sources(uri: str, text: str) -> set[str]:
     found = set()
     for link in LINK.finditer(text):
         path, _ = _resolved(uri, link[2])
-        if path and not path.endswith((".md", ".svg")):
+        if path and path not in REFERENCE and not path.endswith((".md", ".svg")):
             found.add(path)
     return found
 

@@ -328,6 +328,7 @@ class InstanceHead(BaseModel):
     plugin: str | None = None
     """Which plugin; the table's own name when left out."""
     enabled: bool = True
+    """False keeps the table without using it."""
     schedule: str | None = None
     """When to sync: five cron fields and perhaps a time zone, or ``every 15 minutes``; the one of ``[serve]`` if left out."""
     live: bool | list[str] = False

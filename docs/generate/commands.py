@@ -43,6 +43,13 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def without_meaning(path: str, command: click.Command) -> list[str]:
+    """Return what a command does not say of itself: what it does, or what an option of it is for."""
+    options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
+    silent = [f"option {option.opts[0]} of {path}" for option in options if not option.help]
+    return silent if command.help or command.short_help else [f"command {path}", *silent]
+
+
 def _usage(command: click.Command) -> str:
     pieces = command.collect_usage_pieces(click.Context(command))
     return " ".join(pieces)

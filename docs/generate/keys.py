@@ -8,6 +8,8 @@ import typing
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from wellkept.secrets import MARK
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -48,6 +50,11 @@ def table(model: type[BaseModel], *, skip: frozenset[str] = frozenset()) -> list
             kind = _kind(own[key], schema.get("$defs", {}))
             lines.append(f"| `{key}` | {kind} | {default} | {prose(info.description or '')} |")
     return lines if len(lines) > 2 else ["It has no keys of its own."]
+
+
+def without_meaning(name: str, model: type[BaseModel]) -> list[str]:
+    """Return the keys of a table of which nobody has said what they mean."""
+    return [f"key {info.alias or key} of {name}" for key, info in model.model_fields.items() if not info.description]
 
 
 def prose(text: str) -> str:
@@ -109,7 +116,7 @@ def _limited(node: dict[str, Any]) -> str:
     text = names.get(str(node.get("type")), "any value")
     if node.get("format") in {"path", "file-path"}:
         text = "path"
-    elif "reference" in str(node.get("title", "")).lower() or node.get("format") == "secret":
+    elif node.get("format") == MARK:
         text = "reference to a secret"
     low = _bound(node, "minimum", "exclusiveMinimum", "from", "above")
     high = _bound(node, "maximum", "exclusiveMaximum", "to", "below")

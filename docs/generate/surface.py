@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
@@ -38,17 +39,24 @@ def hooks() -> list[str]:
     return [name for name in vars(Hooks) if not name.startswith("_")]
 
 
-def public_names() -> Iterator[tuple[str, str]]:
-    """Yield page and name of whatever plugins may import."""
-    pages = {f"wellkept.{module}": page for page, (_, modules) in MODULES.items() for module in modules}
+def homeless() -> list[str]:
+    """Return the names of the public API that are defined in none of the modules described, nor in that of hooks."""
+    described = {f"wellkept.{module}" for _, modules in MODULES.values() for module in modules} | {"wellkept.hookspecs"}
     package = import_module("wellkept")
+    found = []
     for name in package.__all__:
-        home = getattr(getattr(package, name), "__module__", None) or ""
-        if home in pages:
-            yield pages[home], name
-    for module, page in pages.items():
-        for name in getattr(import_module(module), "__all__", ()):
-            yield page, name
+        modules = [module for module in described if hasattr(import_module(module), name)]
+        if not any(_tells(module, name) for module in modules):
+            found.append(name)
+    return found
+
+
+def _tells(module: str, name: str) -> bool:
+    """Whether a module says what a name is: a docstring of its own, or a text after its assignment."""
+    source = inspect.getsource(import_module(module))
+    return (
+        f"class {name}" in source or f"def {name}(" in source or re.search(rf"^{name}\b.* = ", source, re.MULTILINE) is not None
+    )
 
 
 def hooks_page() -> str:
@@ -71,8 +79,21 @@ def api_pages() -> Iterator[tuple[str, str]]:
         lines = [f"# {heading}"]
         for module in modules:
             name = f"wellkept.{module}"
-            lines += ["", f"## `{name}`", "", f"::: {name}", "    options:", "      heading_level: 3", *_members(name)]
+            lines += [
+                "",
+                f"## `{name}` {{ #{anchor(module)} }}",
+                "",
+                f"::: {name}",
+                "    options:",
+                "      heading_level: 3",
+                *_members(name),
+            ]
         yield page, "\n".join(lines) + "\n"
+
+
+def anchor(module: str) -> str:
+    """Return where on its page a module is described."""
+    return f"wellkept-{module.replace('.', '-')}"
 
 
 def _members(name: str) -> list[str]:
