@@ -324,7 +324,7 @@ def _bad_rows(offer: Offer) -> str | None:
         return UNKNOWN
     cases = [case for tree in _test_trees(offer.project) for case in _cases(tree)]
     given = {name for base, names in cases if base == "SourceTests" for name in names}
-    missing = [name for name in ("bad_rows", "change") if name not in given]
+    missing = [" or ".join(names) for names in (("bad_rows", "spoil_row"), ("change",)) if given.isdisjoint(names)]
     return f"the standard tests of its source do not say: {', '.join(missing)}" if missing else None
 
 

@@ -24,6 +24,12 @@ class FilesPlugin:
             api="1.0",
             summary="Reads CSV, JSON Lines and Parquet files, and writes frame, scores and records for Excel and Tableau.",
             config="wellkept_files.config:FilesConfig",
+            quality={
+                "simulator": "A folder needs none: the tests write files.",
+                "streams-scoped": "Files have no scopes; `wellkept check` names what may not be read.",
+                "webhooks": "A folder tells nobody.",
+                "demo": "The demo's vendors are spoken to over HTTP.",
+            },
         )
 
     @hookimpl

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import msgspec
 
-from wellkept import Batch, CheckResult, Cursor, Finding, ReadRequest, Reject, Source, Stream
+from wellkept import Batch, CheckResult, Cursor, Estimate, Finding, ReadRequest, Reject, Source, Stream
 from wellkept.errors import (
     ConfigError,
     CredentialsError,
@@ -90,6 +90,11 @@ class FilesSource(Source):
         """Look whether each stream has files, and whether the first of them has the columns that are mapped."""
         findings = [await asyncio.to_thread(self._look, *part) for part in self._parts.values()]
         return CheckResult(findings=findings, vendor_account=str(self._folder))
+
+    async def estimate(self, stream: Stream, cursor: Cursor | None) -> Estimate:
+        """Return that reading files calls nobody."""
+        del stream, cursor
+        return Estimate(calls=0)
 
     async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
         """Yield the rows of the files that are new or have changed.

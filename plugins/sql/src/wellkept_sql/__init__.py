@@ -22,6 +22,12 @@ class SqlPlugin:
             api="1.0",
             summary="Reads any database that SQLAlchemy knows, by query; changes nothing in it.",
             config="wellkept_sql.config:SqlConfig",
+            quality={
+                "simulator": "The tests use real databases: SQLite, and PostgreSQL where there is one.",
+                "streams-scoped": "What a query needs is granted table by table; `wellkept check` tries each query.",
+                "webhooks": "A database tells nobody.",
+                "demo": "The demo's vendors are spoken to over HTTP.",
+            },
         )
 
     @hookimpl

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from wellkept import Batch, CheckResult, Cursor, Deletion, Finding, ReadRequest, Reject, Source, Stream
+from wellkept import Batch, CheckResult, Cursor, Deletion, Estimate, Finding, ReadRequest, Reject, Source, Stream
 from wellkept.errors import ConfigError, CredentialsError, CursorExpiredError, FatalError, RejectedError
 from wellkept_files.mapping import Mapper
 from wellkept_sql.database import connected, parse, place_of
@@ -78,6 +78,11 @@ class SqlSource(Source):
             else:
                 findings.append(Finding(name=query.name, ok=True, message="can be read"))
         return CheckResult(findings=findings, vendor_account=place_of(url))
+
+    async def estimate(self, stream: Stream, cursor: Cursor | None) -> Estimate:
+        """Return how many statements are sent; a first read looks for rows without a cursor as well."""
+        query, _ = self._parts[stream.name]
+        return Estimate(calls=2 if query.cursor and (cursor is None or load(cursor).full) else 1)
 
     async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
         """Yield the rows of a query.
