@@ -55,6 +55,15 @@ async def test_values_are_cleared(wired: tuple[Any, Any, Any]) -> None:
     assert len(simulator.log.matching("/groups")[-1].params["body"]) == 2
 
 
+async def test_a_group_without_a_profile_gets_one(wired: tuple[Any, Any, Any]) -> None:
+    _, link, action = wired
+    target = Target(instance=link.ctx.instance, type="account", id="bare")
+    assert await action.read([target], ["wellkept_health"]) == [{"wellkept_health": None}]
+    (outcome,) = await action.deliver(deliveries(link, "account", {"bare": {"wellkept_health": 71}}))
+    assert outcome.status == "done"
+    assert await action.read([target], ["wellkept_health"]) == [{"wellkept_health": 71}]
+
+
 async def test_user_properties(simulate: Start, connector: Start) -> None:
     simulator = simulate()
     link = connector(simulator, push_to="user", data_group_id=None)

@@ -62,6 +62,8 @@ class PushProperties(StateAction):
     payload: ClassVar[type[Payload]] = ScorePush
     max_batch: ClassVar[int] = MOST_UPDATES // 2  # a delivery may need two updates: one that sets, and one that clears
     path: ClassVar[str]
+    absent: ClassVar[Mapping[str, Json] | None] = None
+    """What stands in a profile that is not there; None: it is gone, and nothing is set."""
 
     def __init__(self, ctx: Context[MixpanelConfig]) -> None:
         self._ctx = ctx
@@ -156,11 +158,11 @@ class PushProperties(StateAction):
         sending.refused |= dict.fromkeys(_names(update), why)
 
     async def read(self, targets: Sequence[Target], fields: Sequence[str]) -> Sequence[Mapping[str, Json] | None]:
-        """Return the present values; None for a profile that is not there."""
+        """Return the present values; None for a profile that is gone."""
         page = await self._api.by_id([target.id for target in targets], **self.query())
         found = {text_of(profile.distinct_id): profile.properties for profile in page.rows}
         return [
-            None if (present := found.get(target.id)) is None else {name: present.get(name) for name in fields}
+            None if (present := found.get(target.id, self.absent)) is None else {name: present.get(name) for name in fields}
             for target in targets
         ]
 
@@ -173,10 +175,11 @@ class PushProperties(StateAction):
 
 
 class PushGroupProperties(PushProperties):
-    """Sets properties of groups: of accounts."""
+    """Sets properties of groups: of accounts. A group that is known by its events alone gets its profile by that."""
 
     target_types: ClassVar[tuple[str, ...]] = ("account",)
     path = "/groups"
+    absent: ClassVar[Mapping[str, Json] | None] = {}
 
     def address(self, id_: str) -> Update:
         """Name the group."""
