@@ -14,15 +14,6 @@ from wellkept.testing.conformance import Bench
 START = 1_795_262_400_000
 HOUR = 3_600_000
 
-CUSTOMERS = {
-    "name": "customers",
-    "path": "customers.csv",
-    "mode": "snapshot",
-    "record": "account",
-    "id": "No",
-    "fields": {"name": "Company", "created_at": "Since"},
-}
-
 
 class Drop:
     """A folder into which somebody drops files, at times that the tests choose."""
@@ -64,8 +55,8 @@ def opened(tmp_path: Path, drop: Drop, clock: FakeClock) -> Iterator[OpenBench]:
     """Opens the plugin with some streams."""
     with ExitStack() as stack:
 
-        def open_bench(*streams: Mapping[str, Any], **keys: Any) -> Bench:
+        def open_bench(*streams: Mapping[str, Any], objects: Mapping[str, object] | None = None, **keys: Any) -> Bench:
             table = {"folder": str(drop.folder), "streams": [dict(stream) for stream in streams], **keys}
-            return stack.enter_context(Bench(tmp_path / "bench", "files", table, clock=clock))
+            return stack.enter_context(Bench(tmp_path / "bench", "files", table, clock=clock, objects=objects))
 
         yield open_bench

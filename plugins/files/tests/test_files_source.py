@@ -7,13 +7,15 @@ import io
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wellkept import PluginInfo, hookimpl
 from wellkept.errors import RetryableError
+from wellkept.records import Record
 from wellkept_files.config import FileStream
 from wellkept_files.rows import Place, rows
 
@@ -282,6 +284,58 @@ def test_a_row_of_json_that_is_none(opened: Any, drop: Any) -> None:
     assert bench.result("events").state == "partial"
     assert {id_ for _, id_ in bench.rows()} == {"e1", "e3"}
     assert len(bench.letters()) == 3
+
+
+class Price(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """A record of another plugin's own."""
+
+    type: ClassVar[str] = "shop.price"
+
+    amount: int
+    currency: str
+
+
+class Shop:
+    """Another plugin."""
+
+    @hookimpl
+    def describe(self) -> PluginInfo:
+        return PluginInfo(name="shop", api="1.0", summary="A shop.")
+
+    @hookimpl
+    def record_types(self) -> list[type[Record]]:
+        return [Price]
+
+
+def test_another_plugins_own_records(opened: Any, drop: Any) -> None:
+    drop.put("prices.csv", "sku;price\na1;1.299,00\n")
+    fields = {"amount": {"column": "price", "unit": "major", "decimal": ","}}
+    stream = {"name": "prices", "path": "prices.csv", "mode": "snapshot", "delimiter": ";", "record": "shop.price", "id": "sku"}
+    bench = opened({**stream, "currency": "KWD", "fields": fields}, objects={"shop": Shop()})
+    bench.read("prices")
+    assert bench.rows()["shop.price", "a1"]["amount"] == 1_299_000, "three decimals"
+
+
+def test_a_mapping_that_does_not_fit_leaves_the_others_alone(opened: Any, drop: Any) -> None:
+    bench = opened({**CUSTOMERS, "record": "acount"}, objects={"shop": Shop()})
+    assert bench.streams == {}
+    (problem,) = bench.runtime.problems
+    assert "plugins.files.streams.customers.record: there is no record type 'acount'" in str(problem)
+    assert problem.mend == "did you mean 'account'?"
+    assert "shop" in bench.runtime.instances
+
+
+def test_what_reading_costs_and_what_check_says(opened: Any, drop: Any) -> None:
+    drop.put("customers.csv", TEXT)
+    bench = opened(CUSTOMERS, {**CUSTOMERS, "name": "others", "path": "others.csv"}, EVENTS)
+    findings = {finding.name: (finding.ok, finding.message) for finding in bench.check().findings}
+    assert findings == {
+        "customers": (True, "1 file"),
+        "others": (False, "no file matches others.csv"),
+        "events": (True, "0 files"),
+    }
+    source, stream = bench.instance.streams["customers"]
+    assert bench.runtime.run(source.estimate(stream, None)).calls == 0
 
 
 def test_parquet(opened: Any, drop: Any) -> None:

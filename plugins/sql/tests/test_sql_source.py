@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -116,6 +118,36 @@ def test_many_rows_with_one_cursor_are_read_in_any_portions(opened: Any, databas
     bench.clock.advance(60)
     bench.read("invoices")
     assert len(bench.rows()) == 58, "a later id at the same time"
+
+
+@pytest.mark.parametrize("cursor", [None, "no"])
+def test_rows_stay_at_the_server(opened: Any, url: str, cursor: str | None) -> None:
+    """The first rows of very many come without the others being fetched."""
+    if url.startswith("sqlite"):
+        made = """
+            WITH RECURSIVE n(no) AS (SELECT 1 UNION ALL SELECT no + 1 FROM n WHERE no < 300000)
+            SELECT no, 'x' || no AS name FROM n
+        """
+    else:
+        made = "SELECT no, repeat('x', 200) || no AS name FROM generate_series(1, 300000) AS n(no)"
+    query = {"name": "many", "query": made, "record": "account", "id": "no", "fields": {"name": "name"}}
+    bench = opened(query if cursor is None else {**query, "cursor": cursor})
+    tracemalloc.start()
+    found = [len(batch.records) for batch in islice(bench.batches("many"), 5)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == [500] * 5
+    assert peak < 20_000_000
+
+
+def test_what_reading_costs(opened: Any, database: Any, url: str) -> None:
+    make(database, url)
+    add(database, [(1, "1", at(0))])
+    bench = opened(INVOICES)
+    source, stream = bench.instance.streams["invoices"]
+    assert bench.runtime.run(source.estimate(stream, None)).calls == 2
+    (batch,) = bench.batches("invoices")
+    assert bench.runtime.run(source.estimate(stream, batch.cursor)).calls == 1
 
 
 def test_a_full_query_tells_what_is_gone(opened: Any, database: Any, url: str) -> None:
