@@ -86,6 +86,7 @@ def test_a_row_becomes_a_record() -> None:
         ({"due": "2026-07-01"}, "column 'due': not a date or time as `format` says"),
         ({"who": ""}, r"account_ref"),
         ({"cur": ""}, "currency is empty"),
+        ({"who": "a\0b"}, "column 'who': bytes that are not text"),
         ({"who": "a\udcffb"}, "column 'who': bytes that are not text"),
     ],
 )

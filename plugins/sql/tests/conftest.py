@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from wellkept.testing import FakeClock
 from wellkept.testing.conformance import Bench
 
-SERVER = os.environ.get("WELLKEPT_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+SERVER = sa.make_url(os.environ.get("WELLKEPT_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")).set(
+    drivername="postgresql+psycopg", database="postgres"
+)
 START = 1_795_262_400_000
 
 
@@ -31,9 +33,9 @@ def postgres() -> Iterator[str]:
         with admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
     except (sa.exc.OperationalError, ImportError):
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432; set WELLKEPT_TEST_POSTGRESQL to the URL of one")
+        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432; set WELLKEPT_TEST_POSTGRES to the URL of one")
     try:
-        yield sa.make_url(SERVER).set(database=name).render_as_string(hide_password=False)
+        yield SERVER.set(database=name).render_as_string(hide_password=False)
     finally:
         with admin.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")

@@ -90,7 +90,7 @@ def instant_of(value: datetime) -> int:
 
 def _text(cell: Any, rule: Conversion) -> str:
     if isinstance(cell, str):
-        if not cell.isprintable() and any("\ud800" <= char <= "\udfff" for char in cell):
+        if not cell.isprintable() and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in cell):
             raise _unfit(rule, "bytes that are not text in the file's encoding")
         return cell
     if isinstance(cell, bool):
