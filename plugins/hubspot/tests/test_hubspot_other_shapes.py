@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from wellkept.errors import FatalError
 from wellkept.records import Account, Person
 from wellkept.testing import Server
 
@@ -89,6 +90,20 @@ async def test_associations_with_numbers_for_ids_and_unknown_labels(plain: Plain
     people = link.all(Person)
     assert {id_: person.account_ref for id_, person in people.items()} == {"1": str(LARGE), "2": None}
     assert {id_: person.other_account_refs for id_, person in people.items()} == {"1": ["5"], "2": []}
+
+
+async def test_a_search_in_another_order_is_not_taken_for_whole(plain: Plain, connector: Start) -> None:
+    rows = [{"id": id_, "properties": {"name": id_}, "archived": False, **STAMPS} for id_ in ("9", "3", "5")]
+    plain.answers["POST /crm/objects/2026-03/companies/search"] = lambda *_: {
+        "total": 900,
+        "results": rows,
+        "paging": {"next": {"after": "3"}},
+    }
+    link = connector(plain)
+    link.cursors["companies"] = {"mode": "changes", "since": link.clock.now(), "full": link.clock.now()}
+    with pytest.raises(FatalError, match="not sorted by id"):
+        await link.sync("companies")
+    assert link.all(Account) == {}
 
 
 async def test_an_account_without_anything(plain: Plain, connector: Start) -> None:

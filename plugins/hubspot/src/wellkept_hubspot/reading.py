@@ -157,6 +157,8 @@ class Reader:
                 )
             if after is not None and int(page.last_id) <= int(after):
                 raise StuckCursorError(f"{self._kind.stream.name}: the search does not move on")
+            if any(seen.row.id.isdecimal() and int(seen.row.id) > int(page.last_id) for seen in page.rows):
+                raise FatalError(f"{self._kind.stream.name}: the search is not sorted by id, so rows would be missed")
             yield page
             after = page.last_id
 
