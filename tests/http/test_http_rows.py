@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from wellkept.errors import FatalError, RetryableError
-from wellkept.http import Rows, decode_line, decode_rows
+from wellkept.http import Rows, decode_line, decode_rows, ranges
 from wellkept.http.salvage import is_cut
 from wellkept.source import Reject
 
@@ -302,3 +302,19 @@ HUGE = 2**64
 def test_an_integer_beyond_64_bits_is_found_wherever_a_type_has_one(row: dict[str, Any], place: str | None) -> None:
     page = decode_rows(page_of(json.dumps({"id": "x", **row}).encode()), Deep)
     assert [reject.reason for reject in page.rejects] == ([f"integer beyond 64 bits - at `{place}`"] if place else [])
+
+
+class Named(msgspec.Struct):
+    id: str
+
+
+class Twice(msgspec.Struct):
+    id: str
+    bounded: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    first: Named | None = None
+    second: Named | None = None
+
+
+def test_a_type_without_unbounded_integers_is_not_looked_through() -> None:
+    assert ranges.probe(Twice) is None, "also where it holds a struct twice"
+    assert ranges.probe(Deep) is not None
