@@ -78,5 +78,38 @@ def test_a_way_in_that_is_not_whole_is_marked(folder: Path) -> None:
     assert faults(folder, f"#:schema ./plugins.schema.json\n{both}".replace("api_token", "# api_token"))
 
 
+def test_a_second_instance_is_checked_by_the_plugin_that_it_names(folder: Path) -> None:
+    text = '#:schema ./plugins.schema.json\n[plugins.stripe-eu]\nplugin = "stripe"\napi_key = "env:EU"\n'
+    assert faults(folder, text) == []
+    assert faults(folder, text.replace("api_key", "api_kee"))
+
+
 def test_without_the_first_line_nothing_is_checked(folder: Path) -> None:
     assert faults(folder, "[safety]\nmax_efects = 4\n") == []
+
+
+def test_keys_values_and_meanings_are_offered_while_typing(folder: Path) -> None:
+    file = folder / "typing.toml"
+    lines = [
+        "#:schema ./plugins.schema.json",
+        "[plugins.zendesk]",
+        "s",
+        "",
+        "[plugins.smtp]",
+        'tls = ""',
+        "",
+        "[safety]",
+        "max_share = 1",
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    try:
+        editor = taplo.Editor(file)
+    except taplo.UnavailableError as error:
+        pytest.skip(str(error))
+    with editor:
+        keys = set(editor.labels(2, 1))
+        assert {"subdomain", "client_id", "churn_words", "schedule", "live"} <= keys
+        assert not {"access_token", "api_key", "rules"} & keys, "other plugins' keys have no place here"
+        assert {'"starttls"', '"tls"', '"none"'} <= set(editor.labels(5, 7))
+        assert "min_accounts" in editor.hover(8, 2)
+        assert {"plugins.hubspot", "messages", "alerts.mail"} <= set(editor.labels(1, 9))

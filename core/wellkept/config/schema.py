@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ INSTANCE_NAME = "^[a-z][a-z0-9_-]{0,62}$"
 def schema(plugins: Mapping[str, tuple[PluginInfo, type[BaseModel] | None]]) -> dict[str, Any]:
     """Return the schema of `plugins.toml`.
 
-    ``[plugins.NAME]`` is described by the plugin that its `plugin` key names, else by the one of its own name.
+    ``[plugins.NAME]`` is described by the plugin of its name where there is one, else by the one that its `plugin` key names. A
+    table that is named after one plugin and uses another is valid all the same, but confuses editors and people: not here.
 
     Args:
         plugins: Name to what the plugin says of itself, and its configuration model.
@@ -33,10 +35,8 @@ def schema(plugins: Mapping[str, tuple[PluginInfo, type[BaseModel] | None]]) -> 
     head = _lift(InstanceHead, "core", definitions)
     for name, (info, model) in sorted(plugins.items()):
         definitions[f"plugin.{name}"] = _plugin(info, head, model, definitions)
-    named = [
-        {"$ref": f"#/$defs/plugin.{name}", "properties": {"plugin": {"const": name}}, "required": ["plugin"]}
-        for name in sorted(plugins)
-    ]
+    own = {name: {"$ref": f"#/$defs/plugin.{name}", "properties": {"plugin": {"const": name}}} for name in sorted(plugins)}
+    named = [{**table, "required": ["plugin"]} for table in own.values()]
     definitions["instance"] = {
         "title": "An instance",
         "description": "One use of a plugin. `plugin` names it when the table has another name.",
@@ -54,21 +54,17 @@ def schema(plugins: Mapping[str, tuple[PluginInfo, type[BaseModel] | None]]) -> 
                 "description": "The instances: one table for each, [plugins.NAME].",
                 "type": "object",
                 "propertyNames": {"pattern": INSTANCE_NAME},
-                "properties": {name: _own_name(name) for name in sorted(plugins)},
-                "additionalProperties": {"$ref": "#/$defs/instance"},
+                "properties": own,
+                "patternProperties": {_other_than(own): {"$ref": "#/$defs/instance"}},
             },
         },
         "$defs": definitions,
     }
 
 
-def _own_name(name: str) -> dict[str, Any]:
-    """Describe ``[plugins.stripe]``: Stripe's own keys, unless `plugin` names another plugin."""
-    return {
-        "if": {"type": "object", "properties": {"plugin": {"not": {"const": name}}}, "required": ["plugin"]},
-        "then": {"$ref": "#/$defs/instance"},
-        "else": {"$ref": f"#/$defs/plugin.{name}"},
-    }
+def _other_than(names: Collection[str]) -> str:
+    """Return a pattern of all other names; with ``additionalProperties`` editors would offer all plugins' keys everywhere."""
+    return f"^(?!({'|'.join(re.escape(name) for name in names)})$)" if names else "^"
 
 
 def _plugin(
