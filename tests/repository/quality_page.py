@@ -19,8 +19,8 @@ MARKS = {"kept": "yes", "missed": "**no**", "declared": "declared", "none": "", 
 HEAD = """# Plugins
 
 What the plugins of this repository offer, and which rules of the quality scale they keep. `wellkept plugins inspect NAME` shows
-the same for any plugin, yours included; [writing a plugin](writing-a-plugin.md#the-quality-scale) explains the scale. This page is
-written by `python tests/repository/quality_page.py --write`, and a test holds it against the code.
+the same for any plugin, yours included; [writing a plugin](writing-a-plugin.md#the-quality-scale) explains the scale. This page
+is written by `python tests/repository/quality_page.py --write`, and a test holds it against the code.
 
 """
 
@@ -33,7 +33,7 @@ def names() -> list[str]:
 def page() -> str:
     """Return the whole page."""
     loaded = load_named(names())
-    assert not loaded.problems, loaded.problems  # noqa: S101
+    assert not loaded.problems, loaded.problems
     offers = {name: examine(plugin) for name, plugin in loaded.loaded.items()}
     found = {name: verdicts(offer) for name, offer in offers.items()}
     return HEAD + "\n".join([*overview(offers, found), "", *scale(found), "", *reasons(found)]) + "\n"

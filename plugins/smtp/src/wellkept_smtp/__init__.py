@@ -23,7 +23,7 @@ class SmtpPlugin:
             config="wellkept_smtp.config:SmtpConfig",
             quality={
                 "simulator": "A mail server is no vendor: the tests send to `wellkept.testing.mail`.",
-                "standard-tests": "They speak HTTP. The same promises are tried over SMTP: lost and late answers, refusals, batches.",
+                "standard-tests": "They speak HTTP. The same promises are tried over SMTP: lost and late answers, refusals.",
             },
         )
 
