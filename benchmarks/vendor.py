@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 NOW = 1_795_219_200
 """The youngest row's time, epoch seconds: 2026-11-21."""
 PAGE = 100
+MOST_PAGES = 500
+"""Pages of a list that are rendered beforehand; longer lists would fill the memory, and are rendered as they are asked for."""
 ON_ITS_WAY = 0.1
 """Seconds within which a request may have left before its sender knew of the refusal of another one."""
 FILLER = {f"field_{number}": "0123456789abcdefghijklmnopqrstuvwxyz" for number in range(36)}
@@ -122,13 +124,16 @@ class Vendor:
         self.retry_after: int = options.retry_after
         self.counted: dict[str, Any] = {"requests": 0, "faults": 0, "early": 0, "by_path": {}}
         self._blocked_until = 0.0
-        self._pages = {path: list(self._render(make, options.customers)) for path, make in LISTS.items()}
+        self._pages: dict[tuple[str, int], bytes] = {}
+        self._customers: int = options.customers
+        places = range(-(-self._customers // PAGE))
+        if len(places) <= MOST_PAGES:
+            self._pages = {(path, place): self._render(path, place) for path in LISTS for place in places}
 
-    @staticmethod
-    def _render(make: Any, count: int) -> Iterator[bytes]:
-        for start in range(0, count, PAGE):
-            rows = [make(number) for number in range(start, min(start + PAGE, count))]
-            yield json.dumps({"object": "list", "data": rows, "has_more": start + PAGE < count}).encode()
+    def _render(self, path: str, place: int) -> bytes:
+        start, end = place * PAGE, min(place * PAGE + PAGE, self._customers)
+        rows = [LISTS[path](number) for number in range(start, end)]
+        return json.dumps({"object": "list", "data": rows, "has_more": end < self._customers}).encode()
 
     def answer(self, target: str) -> tuple[int, bytes, str]:
         """Return status, body and further headers."""
@@ -149,12 +154,11 @@ class Vendor:
             return 200, SINGLE[url.path], ""
         if url.path == "/v1/events":
             return 200, self._events(query), ""
-        pages = self._pages.get(url.path)
-        if not pages:
+        if url.path not in LISTS:
             return 200, b'{"object": "list", "data": [], "has_more": false}', ""
         after = query.get("starting_after")
         place = 0 if after is None else (int(after[0].rpartition("_")[2]) + 1) // PAGE
-        return 200, pages[place], ""
+        return 200, self._pages.get((url.path, place)) or self._render(url.path, place), ""
 
     def _events(self, query: dict[str, list[str]]) -> bytes:
         """Return a page of events about changed customers, for the stream that asks for customers; nothing for others."""
