@@ -338,8 +338,8 @@ def test_conflicts_that_name_it_go(world: Book) -> None:
 
 
 SWEPT = {
-    "alert_notices", "alerts", "configs", "cursors", "instances", "limits", "locks", "meta", "plugin_state", "policies", "rates",
-    "run_streams", "runs", "schedules", "tokens", "volumes",
+    "alert_notices", "alerts", "configs", "cursors", "instances", "limits", "locks", "meta", "plugin_state", "policies",
+    "rates", "run_streams", "runs", "schedules", "tokens", "volumes",
 }  # fmt: skip
 """Tables that are about no customer; an address in them is blanked all the same."""
 
