@@ -284,3 +284,12 @@ def test_of_very_many_values_those_used_last_are_remembered() -> None:
     redactor.register("one-token-more")
     text = "the-static-key one-token-more rotated-token-0 rotated-token-1"
     assert redactor.text(text) == "*** *** rotated-token-0 ***"
+
+
+def test_what_is_registered_meanwhile_can_be_forgotten() -> None:
+    redactor = Redactor()
+    redactor.register("known-before")
+    with redactor.forgetting():
+        redactor.register("known-meanwhile")
+        assert redactor.text("known-before known-meanwhile") == "*** ***"
+    assert redactor.text("known-before known-meanwhile") == "*** known-meanwhile"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Write down what the rows of simulators become, for the conformance kit to hold later runs against.",
     )
+
+
+@pytest.fixture(autouse=True)
+def wellkept_forgets_secrets() -> Iterator[None]:
+    """Let the redactor forget each test's secrets: the next test may use the same words for something else."""
+    redact = sys.modules.get("wellkept.redact")
+    if redact is None:
+        yield
+        return
+    with redact.REDACTOR.forgetting():
+        yield
 
 
 @pytest.fixture(scope="session")
