@@ -30,9 +30,9 @@ def wellkept_forgets_secrets() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def conformance_server() -> Iterator[tuple[Any, str]]:
-    """One server for all simulators of a session, and its address."""
-    from wellkept.testing.conformance.case import serve
+def simulator_server() -> Iterator[tuple[Any, str]]:
+    """One server for all simulators of a session, and its address: put yours into ``app``, and None when your test is over."""
+    from wellkept.testing.switch import serve
 
     yield from serve()
 

@@ -15,7 +15,7 @@ from wellkept.errors import CursorExpiredError
 from wellkept.http import Http, Timing, make_http
 from wellkept.records import Record
 from wellkept.store import Store, open_store
-from wellkept.testing import FakeClock, Server, Spec
+from wellkept.testing import FakeClock, Spec
 from wellkept_hubspot.config import HubSpotConfig
 from wellkept_hubspot.simulator import HubSpotSimulator, describe
 from wellkept_hubspot.source import HubSpotSource
@@ -42,40 +42,22 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-class Switch:
-    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
-
-    def __init__(self) -> None:
-        self.simulator: HubSpotSimulator | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert self.simulator is not None
-        await self.simulator(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[tuple[Switch, str]]:
-    switch = Switch()
-    with Server(switch) as server:
-        yield switch, server.url
-
-
 @pytest.fixture
 def simulate(
-    clock: FakeClock, optional_spec: Spec | None, shared_server: tuple[Switch, str]
+    clock: FakeClock, optional_spec: Spec | None, simulator_server: tuple[Any, str]
 ) -> Iterator[Callable[..., HubSpotSimulator]]:
     """Makes the simulator that the server shows; both of its sides must fit the description, where it is at hand."""
-    switch, url = shared_server
+    switch, url = simulator_server
     simulators: list[HubSpotSimulator] = []
 
     def start(**options: Any) -> HubSpotSimulator:
         simulator = HubSpotSimulator(**{"clock": clock, "seed": 5, "spec": optional_spec, **options})
-        switch.simulator, simulator.url = simulator, url  # type: ignore[attr-defined]
+        switch.app, simulator.url = simulator, url  # type: ignore[attr-defined]
         simulators.append(simulator)
         return simulator
 
     yield start
-    switch.simulator = None
+    switch.app = None
     for simulator in simulators:
         assert simulator.broken == []
 

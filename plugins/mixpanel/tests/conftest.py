@@ -80,29 +80,12 @@ def clock() -> FakeClock:
     return FakeClock(NOW)
 
 
-class Switch:
-    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
-
-    def __init__(self) -> None:
-        self.app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self.app(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[tuple[Switch, str]]:
-    switch = Switch()
-    with Server(switch) as server:
-        yield switch, server.url
-
-
 @pytest.fixture
 def simulate(
-    clock: FakeClock, optional_spec: Spec | None, shared_server: tuple[Switch, str]
+    clock: FakeClock, optional_spec: Spec | None, simulator_server: tuple[Any, str]
 ) -> Iterator[Callable[..., MixpanelSimulator]]:
     """Starts simulators; both sides of all of them must fit the description, where it is at hand."""
-    switch, url = shared_server
+    switch, url = simulator_server
     servers: list[Server] = []
     simulators: list[MixpanelSimulator] = []
 

@@ -54,12 +54,12 @@ async def peak(link: Any, switch: Any, events: int, subjects: int) -> tuple[int,
 
 
 async def test_memory_is_flat(
-    simulate: Start, connector: Start, shared_server: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+    simulate: Start, connector: Start, simulator_server: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten times the events take no more memory, nor do twenty times the subjects: their counts move to disk."""
     monkeypatch.setattr("wellkept_mixpanel.tally.MOST_IN_MEMORY", 2000)
     link = connector(simulate(), history_days=1, window_days=1)
-    switch, _ = shared_server
+    switch, _ = simulator_server
     await peak(link, switch, 1000, SUBJECTS)
     few, rows, counted = await peak(link, switch, 5000, SUBJECTS)
     assert (rows, counted) == (SUBJECTS * 3, 5000)

@@ -40,37 +40,19 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-class Switch:
-    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
-
-    def __init__(self) -> None:
-        self.simulator: StripeSimulator | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert self.simulator is not None
-        await self.simulator(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[tuple[Switch, str]]:
-    switch = Switch()
-    with Server(switch) as server:
-        yield switch, server.url
-
-
 @pytest.fixture
 def simulate(
-    clock: FakeClock, optional_spec: Spec | None, shared_server: tuple[Switch, str]
+    clock: FakeClock, optional_spec: Spec | None, simulator_server: tuple[Any, str]
 ) -> Iterator[Callable[..., StripeSimulator]]:
     """Starts simulators; both sides of all of them must fit the description, where it is at hand."""
-    switch, url = shared_server
+    switch, url = simulator_server
     servers: list[Server] = []
     simulators: list[StripeSimulator] = []
 
     def start(**options: Any) -> StripeSimulator:
         simulator = StripeSimulator(**{"clock": clock, "seed": 5, "spec": optional_spec, **options})
-        if switch.simulator is None:
-            switch.simulator, simulator.url = simulator, url  # type: ignore[attr-defined]
+        if switch.app is None:
+            switch.app, simulator.url = simulator, url  # type: ignore[attr-defined]
         else:
             servers.append(Server(simulator))
             servers[-1].start()
@@ -79,7 +61,7 @@ def simulate(
         return simulator
 
     yield start
-    switch.simulator = None
+    switch.app = None
     for server in servers:
         server.close()
     for simulator in simulators:

@@ -14,7 +14,7 @@ from wellkept.errors import CursorExpiredError
 from wellkept.http import Http, Timing, make_http
 from wellkept.records import Record
 from wellkept.store import Store, open_store
-from wellkept.testing import FakeClock, Server, Spec
+from wellkept.testing import FakeClock, Spec
 from wellkept.testing.world import Company, Human, Sighting
 from wellkept_zendesk.config import ZendeskConfig
 from wellkept_zendesk.simulator import ZendeskSimulator, describe
@@ -78,40 +78,22 @@ def sightings(count: int, now: int = 1_795_219_200_000) -> list[Sighting]:
     return found
 
 
-class Switch:
-    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
-
-    def __init__(self) -> None:
-        self.simulator: ZendeskSimulator | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert self.simulator is not None
-        await self.simulator(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def shared_server() -> Iterator[tuple[Switch, str]]:
-    switch = Switch()
-    with Server(switch) as server:
-        yield switch, server.url
-
-
 @pytest.fixture
 def simulate(
-    clock: FakeClock, optional_spec: Spec | None, shared_server: tuple[Switch, str]
+    clock: FakeClock, optional_spec: Spec | None, simulator_server: tuple[Any, str]
 ) -> Iterator[Callable[..., ZendeskSimulator]]:
     """Starts the simulator; both sides must fit the description, where it is at hand."""
-    switch, url = shared_server
+    switch, url = simulator_server
 
     def start(customers: int = 0, **options: Any) -> ZendeskSimulator:
-        assert switch.simulator is None
+        assert switch.app is None
         options = {"clock": clock, "seed": 5, "spec": optional_spec, "sightings": sightings(customers), **options}
-        switch.simulator = ZendeskSimulator(**options)
-        switch.simulator.url = url  # type: ignore[attr-defined]
-        return switch.simulator
+        switch.app = ZendeskSimulator(**options)
+        switch.app.url = url  # type: ignore[attr-defined]
+        return switch.app
 
     yield start
-    found, switch.simulator = switch.simulator, None
+    found, switch.app = switch.app, None
     assert found is None or found.broken == []
 
 

@@ -67,18 +67,18 @@ def happen(simulator: ZendeskSimulator, what: str, draw: int) -> None:  # noqa: 
 
 
 @pytest.fixture(scope="module")
-def build(shared_server: tuple[Any, str], request: pytest.FixtureRequest) -> Iterator[Callable[..., ZendeskSimulator]]:
-    switch, url = shared_server
+def build(simulator_server: tuple[Any, str], request: pytest.FixtureRequest) -> Iterator[Callable[..., ZendeskSimulator]]:
+    switch, url = simulator_server
     from plugins.zendesk.tests.conftest import sightings
 
     def start() -> ZendeskSimulator:
         simulator = ZendeskSimulator(sightings=sightings(3), clock=FakeClock(), seed=3, export_limit=1000)
         simulator.url = url  # type: ignore[attr-defined]
-        switch.simulator = simulator
+        switch.app = simulator
         return simulator
 
     yield start
-    switch.simulator = None
+    switch.app = None
 
 
 async def play(simulator: ZendeskSimulator, link: Any, script: list[tuple[str, int, int, str]]) -> None:

@@ -13,8 +13,8 @@ import pytest
 from wellkept.records import Json
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench
-from wellkept.testing.server import Server
 from wellkept.testing.simulator import Simulator
+from wellkept.testing.switch import Switch
 
 NOWHERE = "http://127.0.0.1:9"
 """Where nothing listens: good enough for asking a plugin what it offers."""
@@ -81,14 +81,17 @@ class Case(ABC):
         return simulator
 
     @pytest.fixture
-    def table(self, simulator: Any, monkeypatch: pytest.MonkeyPatch, conformance_server: tuple[Any, str]) -> Mapping[str, Json]:
+    def table(
+        self, simulator: Any, monkeypatch: pytest.MonkeyPatch, simulator_server: tuple[Switch, str]
+    ) -> Iterator[Mapping[str, Json]]:
         """The plugin's table, with the simulator served and the secrets in place."""
-        switch, url = conformance_server
+        switch, url = simulator_server
         switch.app = simulator if isinstance(simulator, Simulator) else None
         for name, value in self.secrets(simulator).items():
             monkeypatch.setenv(name, value)
         self.small_pages(monkeypatch)
-        return self.keys(simulator, url)
+        yield self.keys(simulator, url)
+        switch.app = None
 
     @pytest.fixture
     def bench(self, table: Mapping[str, Json], clock: FakeClock, tmp_path: Path) -> Iterator[Bench]:
@@ -104,21 +107,3 @@ def stream_names(case: type[Case]) -> Sequence[str]:
         keys = this.keys(this.vendor(clock), NOWHERE)
         with Bench(Path(folder), case.plugin, keys, clock=clock) as bench:
             return list(bench.streams)
-
-
-class Switch:
-    """Passes every request on to the simulator of the present test: starting a server takes longer than most tests."""
-
-    app: Simulator | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request."""
-        assert self.app is not None, "no test is running"
-        await self.app(scope, receive, send)
-
-
-def serve() -> Iterator[tuple[Switch, str]]:
-    """Serve the simulators of a session, one after the other, at one address."""
-    switch = Switch()
-    with Server(switch) as server:
-        yield switch, server.url
