@@ -253,6 +253,16 @@ def test_a_person_who_paid_does_not_speak_against_the_company(book: Any) -> None
     assert book.together("stripe:1", "hubspot:1")
 
 
+def test_what_a_person_said_of_an_account_goes_with_the_person(book: Any) -> None:
+    """A user without an address tells only our id of the account; who has moved on tells nothing any more."""
+    book.put("mixpanel:1", name="Acme")
+    book.put("stripe:1", name="Acme", external_id="acct-1")
+    book.person("mixpanel:p", account_ref="1", account_external_id="acct-1")
+    assert book.together("mixpanel:1", "stripe:1")
+    book.person("mixpanel:p", account_ref=None, account_external_id="acct-1")
+    assert book.groups() == {frozenset({"mixpanel:1"}), frozenset({"stripe:1"})}
+
+
 def test_our_own_people_are_nobodys_customers(make_book: MakeBook) -> None:
     book = make_book(Rules.of(Identity(own_domains=("ourselves.com",))))
     book.put("zendesk:1", name="Acme")

@@ -16,9 +16,10 @@ from wellkept.identity.rules import Rules
 from wellkept.records import Account, Person
 from wellkept.store.accounts import digest
 
-Kind = Literal["external_id", "merged", "tax_id", "email", "phone", "domain", "fits", "name", "user"]
+Kind = Literal["external_id", "merged", "tax_id", "email", "phone", "domain", "fits", "name", "user", "person"]
 """What is the same. ``merged``: the vendor merged the record that is named; ``fits``: a domain that may be named after the
-company; ``name``: its name, and how it sounds, for suggestions; ``user``: our id of a person."""
+company; ``name``: its name, and how it sounds, for suggestions; ``user``: our id of a person;
+``person``: nothing is, but it is known for which account a person spoke."""
 
 Role = Literal["own", "verified", "unverified", "several", "site", "mail", "people", "somebody"]
 """Where a key comes from. An address: the account's ``own``, or a person's, ``verified`` or ``unverified``; that of

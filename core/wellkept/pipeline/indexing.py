@@ -15,7 +15,7 @@ from wellkept.identity.weak import KIND
 from wellkept.pipeline.components import SHARED_LIMIT, merged_digest
 from wellkept.records import Account, Person
 from wellkept.store import evidence
-from wellkept.store.accounts import Conflict, Node, conflicts, pairs, settle_conflicts
+from wellkept.store.accounts import Conflict, Node, conflicts, digest, pairs, settle_conflicts
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.evidence import StoredKey, parts
 from wellkept.store.records import RecordTables
@@ -157,6 +157,10 @@ class Indexer:
                     (key.kind, key.digest): StoredKey(key.kind, key.digest, key.role)
                     for key in person_keys(person, self._rules, stray=not holder)
                 }
+                if holder and not stored and person_keys(person, self._rules, stray=True):
+                    # It says something of the account alone, which goes with it: remember for whom it spoke.
+                    place = digest("person", *node)
+                    stored["person", place] = StoredKey("person", place, "own")
                 keys[node] = dict.fromkeys(stored.values(), holder)
                 (named if holder else strays).add(Node(instance, holder) if holder else node)
         former = self._holders(nodes)
