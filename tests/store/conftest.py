@@ -82,15 +82,6 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
-    """Where a store may be: once in SQLite and once in PostgreSQL."""
-    if request.param == "sqlite":
-        return tmp_path / "wellkept.db"
-    url: str = request.getfixturevalue("postgres")
-    return url
-
-
 @pytest.fixture
 def store(address: Path | str, clock: FakeClock) -> Iterator[Store]:
     opened = open_store(address, clock)

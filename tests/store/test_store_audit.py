@@ -111,3 +111,20 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 def test_any_text_verifies(store: Store, kind: str, subject: str, body: dict[str, object]) -> None:
     store.write_now(lambda tx: audit.append(tx, kind, subject, body, now=NOW))
     assert broken(store) is None
+
+
+def test_entries_added_together_are_links_of_their_own(store: Store) -> None:
+    told = [("effect.sending", f"acct_{number}", {"number": number}) for number in range(5)]
+    assert store.write_now(lambda tx: audit.append_all(tx, told, now=NOW)) == 5
+    assert store.write_now(lambda tx: audit.append_all(tx, [], now=NOW)) == 5
+    write(store, 2)
+    with store.read() as reader:
+        found = list(audit.entries(reader))
+        assert [(entry.seq, entry.subject) for entry in found[:5]] == [(n + 1, f"acct_{n}") for n in range(5)]
+        salts = {salt for (salt,) in reader.all("SELECT salt FROM audit_bodies")}
+        assert len(salts) == 7
+        assert {len(salt) for salt in salts} == {2 * audit.SALT}
+    change(store, "DELETE FROM audit_bodies WHERE seq = 3")
+    assert broken(store) is None
+    change(store, "UPDATE audit_bodies SET subject = 'acct_9' WHERE seq = 4")
+    assert broken(store) == 4

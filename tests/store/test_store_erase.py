@@ -437,11 +437,17 @@ def test_who_reads_an_older_state_is_waited_for_another_time(world: Book) -> Non
 
 
 def test_copies_beside_the_store_are_named(world: Book) -> None:
-    if world.store.path is None:
-        pytest.skip("nothing lies beside a store in PostgreSQL")
-    copy = world.store.path.with_name("wellkept.db.bak-0000")
-    copy.write_bytes(b"")
-    assert run(world, ANNA).copies == (copy,)
+    """Those that migrations leave, and those that restores keep."""
+    path = world.store.path
+    copies: tuple[Path | str, ...]
+    if path is None:
+        copies = ("public_before_restore_20261122T000000",)
+        world.store.write_now(lambda tx: tx.execute(f'CREATE SCHEMA "{copies[0]}"'))
+    else:
+        copies = path.with_name("wellkept.db.bak-0000"), path.with_name("wellkept.db.before-restore-20261122T000000")
+        for copy in copies:
+            copy.write_bytes(b"")
+    assert run(world, ANNA).copies == copies
 
 
 def test_an_erasure_is_whole_or_not_at_all(world: Book, monkeypatch: pytest.MonkeyPatch) -> None:

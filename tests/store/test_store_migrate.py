@@ -15,7 +15,7 @@ import pytest
 
 from wellkept.errors import RetryableError, StoreError
 from wellkept.store import migrate, open_store
-from wellkept.store.migrate import MIGRATIONS, prepare, revisions
+from wellkept.store.migrate import MIGRATIONS, NEWEST, prepare, revisions, upgrade
 from wellkept.store.sqlite import connect, use_wal
 
 NEXT = """
@@ -111,6 +111,22 @@ def test_a_migration_is_drafted_from_the_schema(path: Path, tmp_path: Path) -> N
     assert draft("again", wanted, folder) is None
 
 
+def test_a_new_store_is_what_the_migrations_make(path: Path, tmp_path: Path) -> None:
+    """After a change of the migrations: ``python -m wellkept.store.migrations.newest``."""
+    from wellkept.store.migrations.newest import text
+
+    assert (MIGRATIONS / NEWEST).read_text(encoding="utf-8") == text()
+    prepare(path)
+    migrated = tmp_path / "migrated.db"
+    with closing(sqlite3.connect(migrated)) as connection:
+        connection.execute("VACUUM")
+    upgrade(migrated, revisions(), 1.0, MIGRATIONS)
+    assert describe(path) == describe(migrated)
+    for sql in ("SELECT * FROM alembic_version", "SELECT name, type FROM sqlite_master ORDER BY 1, 2", "SELECT * FROM meta"):
+        with closing(sqlite3.connect(path)) as new, closing(sqlite3.connect(migrated)) as old:
+            assert new.execute(sql).fetchall() == old.execute(sql).fetchall()
+
+
 def test_migrations_do_not_follow_the_schema() -> None:
     for file in (MIGRATIONS / "versions").glob("*.py"):
         assert "wellkept" not in file.read_text().partition("import")[2], f"{file.name} must stand for itself"
@@ -121,8 +137,10 @@ def test_every_table_is_strict(path: Path) -> None:
     assert all(table["strict"] for table in describe(path).values())
 
 
-def test_a_store_that_is_up_to_date_opens_without_the_library(path: Path) -> None:
-    prepare(path)
+@pytest.mark.parametrize("new", [False, True])
+def test_a_store_that_lacks_no_migration_opens_without_the_library(path: Path, *, new: bool) -> None:
+    if not new:
+        prepare(path)
     code = "import sys; from wellkept.store import open_store; open_store(sys.argv[1]).close(); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert not {"alembic", "sqlalchemy"} & set(run.stdout.split())

@@ -1,7 +1,9 @@
 """Episodes of alerts, and what is still to be told of them.
 
 An episode is open from when a condition was first found until it is not found any more. Each channel that was set up then is to
-be told of its beginning, and, if it was, of its end.
+be told of its beginning, and, if it was, of its end. What comes and goes is not told each time: the end of an episode that
+followed another one of the same key within `FLAP_MS` is told only once all was calm for `CALM_MS`, and until then the episode
+goes on when the condition comes back.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ RETRY_MS = 60_000
 """The pause after a notice that could not be sent; doubled each time, up to `LONGEST_RETRY_MS`."""
 
 LONGEST_RETRY_MS = 3_600_000
+
+FLAP_MS = 24 * 3_600_000
+"""What comes back within so long after its end comes and goes."""
+
+CALM_MS = 6 * 3_600_000
+"""How long it must be gone then before anybody is told so."""
 
 
 class Trouble(NamedTuple):
@@ -100,6 +108,8 @@ def settle(tx: Tx, found: Iterable[Trouble], channels: Collection[str], now: int
                 "UPDATE alerts SET severity = ?, detail = ? WHERE seq = ?", (trouble.severity, trouble.detail, episode.seq)
             )
     for trouble in troubles.values():
+        if _goes_on(tx, trouble):
+            continue
         seq = tx.insert(
             "INSERT INTO alerts (condition, subject, severity, since, opened_at, detail) VALUES (?, ?, ?, ?, ?, ?)",
             (*trouble.key, trouble.severity, trouble.since, now, trouble.detail),
@@ -107,12 +117,12 @@ def settle(tx: Tx, found: Iterable[Trouble], channels: Collection[str], now: int
         _tell(tx, seq, sorted(channels), "opened")
 
 
-def waiting(reader: Reader, channel: str) -> list[Notice]:
-    """Return what a channel has not been told yet, the oldest first."""
+def waiting(reader: Reader, channel: str, now: int) -> list[Notice]:
+    """Return what a channel has not been told yet, the oldest first; an end that calm must prove first is none of it."""
     rows = reader.all(
         f"SELECT n.seq, n.what, n.tries, n.not_before, {_EPISODE} FROM alert_notices n JOIN alerts a ON a.seq = n.alert"  # noqa: S608
-        " WHERE n.sent_at IS NULL AND n.channel = ? ORDER BY n.seq",
-        (channel,),
+        " WHERE n.sent_at IS NULL AND n.channel = ? AND (n.tries > 0 OR n.not_before <= ?) ORDER BY n.seq",
+        (channel, now),
     )
     return [Notice(seq, what, tries, not_before, Episode(*rest)) for seq, what, tries, not_before, *rest in rows]
 
@@ -149,12 +159,29 @@ def _end(tx: Tx, episode: Episode, now: int) -> None:
     tx.execute("UPDATE alerts SET ended_at = ? WHERE seq = ?", (now, episode.seq))
     tx.execute("DELETE FROM alert_notices WHERE alert = ? AND sent_at IS NULL AND tries = 0", (episode.seq,))
     told = [channel for (channel,) in tx.all("SELECT channel FROM alert_notices WHERE alert = ? ORDER BY 1", (episode.seq,))]
-    _tell(tx, episode.seq, told, "ended")
+    again = tx.one(
+        "SELECT 1 FROM alerts WHERE condition = ? AND subject = ? AND seq < ? AND ended_at > ?",
+        (*episode.key, episode.seq, episode.opened_at - FLAP_MS),
+    )
+    _tell(tx, episode.seq, told, "ended", now + CALM_MS if again else 0)
 
 
-def _tell(tx: Tx, alert: int, channels: Iterable[str], what: What) -> None:
+def _goes_on(tx: Tx, trouble: Trouble) -> bool:
+    """Open an episode again whose end nobody was told of yet; whether there is one."""
+    newest = tx.value("SELECT MAX(seq) FROM alerts WHERE condition = ? AND subject = ?", trouble.key)
+    ends = tx.all("SELECT tries FROM alert_notices WHERE alert = ? AND what = 'ended'", (newest,))
+    if not ends or any(tries for (tries,) in ends):
+        return False
+    tx.execute("DELETE FROM alert_notices WHERE alert = ? AND what = 'ended'", (newest,))
+    sql = "UPDATE alerts SET ended_at = NULL, severity = ?, detail = ? WHERE seq = ?"
+    tx.execute(sql, (trouble.severity, trouble.detail, newest))
+    return True
+
+
+def _tell(tx: Tx, alert: int, channels: Iterable[str], what: What, not_before: int = 0) -> None:
     tx.many(
-        "INSERT INTO alert_notices (alert, channel, what) VALUES (?, ?, ?)", [(alert, channel, what) for channel in channels]
+        "INSERT INTO alert_notices (alert, channel, what, not_before) VALUES (?, ?, ?, ?)",
+        [(alert, channel, what, not_before) for channel in channels],
     )
 
 

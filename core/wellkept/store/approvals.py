@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from wellkept.effects import State
-from wellkept.store.engine import Tx
-from wellkept.store.outbox import Change, Entry, find, move
+from wellkept.store.engine import Reader, Tx
+from wellkept.store.outbox import Change, Entry, Hold, find, move
 
 
 def approve(tx: Tx, *, now: int, keys: Sequence[str] | None = None, run: str | None = None) -> list[Change]:
@@ -59,3 +61,32 @@ def _chosen(tx: Tx, keys: Sequence[str] | None, run: str | None, states: Sequenc
     if keys is None and run is None:
         raise ValueError("name effects or a run")
     return find(tx, keys=keys, run=run, states=states)
+
+
+class HeldRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has effects waiting for a person.
+
+    Attributes:
+        run: Its id, for `wellkept effects approve RUN`.
+        effects: How many wait.
+        accounts: How many accounts they touch.
+        since: When the first one was planned, epoch ms.
+        hold: What they wait for.
+        note: Why, in words (of one of them).
+    """
+
+    run: str
+    effects: int
+    accounts: int
+    since: int
+    hold: Hold
+    note: str | None
+
+
+def held_runs(reader: Reader) -> list[HeldRun]:
+    """Return what waits for a person, by run and reason, oldest first."""
+    rows = reader.rows(
+        "SELECT run_id, COUNT(*), COUNT(DISTINCT account), MIN(planned_at), hold, MIN(note) FROM outbox"
+        " WHERE state = 'held' AND hold <> 'wait' GROUP BY run_id, hold ORDER BY MIN(seq)"
+    )
+    return [HeldRun(run=run, effects=n, accounts=of, since=at, hold=why, note=note) for run, n, of, at, why, note in rows]

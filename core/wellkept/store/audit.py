@@ -8,7 +8,7 @@ digests that nobody can guess back, not even with the installation's key.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -19,8 +19,17 @@ from wellkept.store.connection import Reader, Tx
 
 _HEAD = "audit_head"
 _GENESIS = "0" * 64
+SALT = 16
+"""Random bytes that go into the digests of an entry."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
+
+Told = tuple[str, str, dict[str, Json]]
+"""What an entry to be added says.
+
+It is the kind of what is done (never personal data, as it cannot be erased), the subject (a canonical account id, a record as
+``instance:id``, or a run), and what there is to say, as plain JSON.
+"""
 
 
 class Entry(NamedTuple):
@@ -50,26 +59,37 @@ def append(
     now: int,
     random: Callable[[int], str] = secrets.token_hex,
 ) -> int:
-    """Add an entry and return its number.
+    """Add an entry and return its number; see `append_all`, and `Told` for what it says."""
+    return append_all(tx, [(kind, subject, dict(body))], now=now, random=random)
+
+
+def append_all(tx: Tx, told: Sequence[Told], *, now: int, random: Callable[[int], str] = secrets.token_hex) -> int:
+    """Add entries in their order, each with its own link, and return the number of the newest one.
 
     Args:
-        tx: The transaction that does what the entry tells of.
-        kind: What is done; never personal data, as it cannot be erased.
-        subject: To whom: a canonical account id, a record as ``instance:id``, or a run.
-        body: What there is to say, as plain JSON.
+        tx: The transaction that does what the entries tell of.
+        told: What they say.
         now: Epoch ms.
-        random: Makes the salt: so many random bytes, in hexadecimal.
+        random: Makes the salts: so many random bytes, in hexadecimal.
     """
-    number, previous = _head(tx)
-    salt, text = random(16), _encode(dict(body)).decode()
-    seq = number + 1
-    digests = _salted(salt, subject), _salted(salt, text)
-    digest = _link(seq, now, kind, *digests, previous)
-    tx.execute(
-        "INSERT INTO audit (seq, at, kind, subject_digest, body_digest, previous, digest) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (seq, now, kind, *digests, previous, digest),
+    seq, digest = _head(tx)
+    if not told:
+        return seq
+    salts = random(SALT * len(told))
+    links: list[tuple[int | str, ...]] = []
+    bodies: list[tuple[int | str, ...]] = []
+    for place, (kind, subject, body) in enumerate(told):
+        seq += 1
+        salt = salts[2 * SALT * place : 2 * SALT * (place + 1)]
+        text = _encode(body).decode()
+        link = (seq, now, kind, _salted(salt, subject), _salted(salt, text), digest)
+        digest = _link(*link)
+        links.append((*link, digest))
+        bodies.append((seq, subject, salt, text))
+    tx.many(
+        "INSERT INTO audit (seq, at, kind, subject_digest, body_digest, previous, digest) VALUES (?, ?, ?, ?, ?, ?, ?)", links
     )
-    tx.execute("INSERT INTO audit_bodies (seq, subject, salt, body) VALUES (?, ?, ?, ?)", (seq, subject, salt, text))
+    tx.many("INSERT INTO audit_bodies (seq, subject, salt, body) VALUES (?, ?, ?, ?)", bodies)
     tx.execute(
         "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (_HEAD, f"{seq}:{digest}"),

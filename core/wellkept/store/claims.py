@@ -31,7 +31,7 @@ RESTORED = "restored_at"
 """Key in ``meta``: set by a restore, removed by `accept_restore`."""
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A claimed effect.
 
     Attributes:
@@ -59,69 +59,111 @@ def claim(tx: Tx, entry: Entry, *, run: str, now: int, instance: str, target: Ta
     Returns:
         None when it is not to be had: somebody else was faster, or it has changed since it was looked at.
     """
-    fresh = _unchanged(tx, entry, instance, now)
-    if fresh is None:
+    found = _as_they_are(tx, [entry])
+    if not found or not _may_be_claimed(found[0], instance, now):
         return None
+    [fresh] = found
     columns: dict[str, Any] = {"instance": instance}
     if target is not None and fresh.target_id is None:
         columns |= {"target_instance": target.instance, "target_type": target.type, "target_id": target.id}
-    return Claim(entry=_take(tx, fresh, run, now, columns), doubtful=fresh.state == "unknown")
+    move, claimed = _taken(fresh, run, now, columns)
+    outbox.move_all(tx, [move], now=now)
+    return Claim(entry=claimed, doubtful=fresh.state == "unknown")
 
 
-def claim_state(tx: Tx, entry: Entry, *, run: str, now: int, prior: Mapping[str, Json]) -> Claim | None:
-    """Claim a ``state`` effect, whose target is known.
+def claim_states(
+    tx: Tx, entries: Sequence[Entry], *, run: str, now: int, priors: Mapping[str, Mapping[str, Json]]
+) -> tuple[list[Claim], list[Change]]:
+    """Claim ``state`` effects of one capability, whose targets are known.
 
     Args:
         tx: The transaction.
-        entry: The effect as it was looked at.
+        entries: The effects as they were looked at.
         run: Who claims.
         now: The current instant.
-        prior: What stood at the vendor in the fields that we have not pushed before; kept for `undo`.
+        priors: By effect, what stood at the vendor in the fields that we have not pushed before; kept for `undo`.
 
     Returns:
-        None when it is not to be had, as above, or when another effect of the same target is under way. An effect whose values
-        the vendor has by now is done, and None is returned as well.
+        The claims, and the ends of effects whose values the vendor has by now. In neither are those that are not to be had, as
+        above, and those whose target has another effect under way: these go one after another.
     """
-    target = _target(entry)
-    fresh = _unchanged(tx, entry, target.instance, now)
-    if fresh is None or _busy(tx, entry):
-        return None
-    accepted = pushed.load(tx, target, fresh.capability)
-    fields = {
-        field: value
-        for field, value in fresh.fields.items()
-        if field not in accepted or accepted[field].text != pushed.canonical(value)
-    }
-    kept = {
-        **{field: value for field, value in prior.items() if field in fields},
-        **{field: accepted[field].value for field in fields if field in accepted and accepted[field].effect_key},
-        **(msgspec.json.decode(fresh.prior) if fresh.prior else {}),  # of the first try, before anything of ours got there
-    }
-    taken = _take(tx, fresh, run, now, {"prior": pushed.canonical(kept)})
-    if not fields:
-        outbox.move(tx, taken, "done", now=now, note="the vendor has these values already")
-        return None
-    return Claim(entry=taken, fields=fields)
+    addressed = [(entry, _target(entry)) for entry in _as_they_are(tx, entries)]
+    fresh = [(entry, target) for entry, target in addressed if _may_be_claimed(entry, target.instance, now)]
+    if not fresh:
+        return [], []
+    capability = fresh[0][0].capability
+    under_way = "SELECT instance, target_type, target_id FROM outbox WHERE state = 'sending' AND capability = ?"
+    busy = {Target(instance=instance, type=type_, id=id_) for instance, type_, id_ in tx.all(under_way, (capability,))}
+    accepted = pushed.load_all(tx, [target for _, target in fresh], capability)
+    taken: list[outbox.Move] = []
+    held: list[Claim] = []
+    known: list[Entry] = []
+    for entry, target in fresh:
+        if target in busy:
+            continue
+        ours = accepted.get(target, {})
+        fields = {
+            field: value
+            for field, value in entry.fields.items()
+            if field not in ours or ours[field].text != pushed.canonical(value)
+        }
+        prior = priors[entry.key]
+        kept = {
+            **{field: value for field, value in prior.items() if field in fields},
+            **{field: ours[field].value for field in fields if field in ours and ours[field].effect_key},
+            **(msgspec.json.decode(entry.prior) if entry.prior else {}),  # of the first try, before anything of ours got there
+        }
+        move, claimed = _taken(entry, run, now, {"prior": pushed.canonical(kept)})
+        taken.append(move)
+        if fields:
+            busy.add(target)
+            held.append(Claim(entry=claimed, fields=fields))
+        else:
+            known.append(claimed)
+    outbox.move_all(tx, taken, now=now)
+    ends = [outbox.Move(entry, "done", "the vendor has these values already") for entry in known]
+    return held, outbox.move_all(tx, ends, now=now)
 
 
-def _unchanged(tx: Tx, entry: Entry, instance: str, now: int) -> Entry | None:
-    """Return the row as it is now, if it may still be claimed and is what was looked at."""
-    fresh = outbox.get(tx, entry.key)
-    if fresh is None or (fresh.state, fresh.attempts, fresh.payload) != (entry.state, entry.attempts, entry.payload):
-        return None
+def _as_they_are(tx: Tx, entries: Sequence[Entry]) -> list[Entry]:
+    """Return effects as they are now; those that are no longer what was looked at are left out."""
+    rows = tx.all(
+        "SELECT seq, state, attempts, payload, hold, instance, first_sent_at, claimed_by FROM outbox"  # noqa: S608 - marks alone
+        f" WHERE seq IN ({', '.join('?' * len(entries))})",
+        [entry.seq for entry in entries],
+    )
+    now = {row[0]: row[1:] for row in rows}
+    found: list[Entry] = []
+    for entry in entries:
+        row = now.get(entry.seq)
+        if row == _looked_at(entry):
+            found.append(entry)
+        elif row is not None and row[:3] == _looked_at(entry)[:3]:
+            found += [fresh for fresh in (outbox.get(tx, entry.key),) if fresh is not None]
+    return found
+
+
+def _looked_at(entry: Entry) -> tuple[Any, ...]:
+    """Return what tells a row that has changed while it waited: a person may decide about it, a newer value narrow it."""
+    return (
+        entry.state,
+        entry.attempts,
+        entry.payload,
+        entry.hold,
+        entry.instance,
+        entry.first_sent_at,
+        entry.claimed_by,
+    )
+
+
+def _may_be_claimed(fresh: Entry, instance: str, now: int) -> bool:
     if fresh.instance not in {None, instance} or (fresh.state == "held" and fresh.hold != "wait"):
-        return None
-    return None if fresh.expires_at is not None and fresh.expires_at <= now and fresh.state != "unknown" else fresh
+        return False
+    return fresh.expires_at is None or fresh.expires_at > now or fresh.state == "unknown"
 
 
-def _busy(tx: Tx, entry: Entry) -> bool:
-    """Say whether another effect of the same target is under way: they go one after another."""
-    where = "instance = ? AND target_id = ? AND capability = ? AND target_type = ? AND state = 'sending'"
-    params = (entry.instance, entry.target_id, entry.capability, entry.target_type)
-    return tx.one(f"SELECT 1 FROM outbox WHERE {where}", params) is not None  # noqa: S608 - our own text
-
-
-def _take(tx: Tx, fresh: Entry, run: str, now: int, columns: Mapping[str, Any]) -> Entry:
+def _taken(fresh: Entry, run: str, now: int, columns: Mapping[str, Any]) -> tuple[outbox.Move, Entry]:
+    """Return the move that claims an effect, and the effect as it is then."""
     values: dict[str, Any] = {
         "attempts": fresh.attempts + 1,
         "first_sent_at": fresh.first_sent_at or now,
@@ -130,8 +172,9 @@ def _take(tx: Tx, fresh: Entry, run: str, now: int, columns: Mapping[str, Any]) 
         "not_before": None,
         **columns,
     }
-    outbox.move(tx, fresh, "sending", now=now, **values)
-    return msgspec.structs.replace(fresh, state="sending", hold=None, note=None, **values)
+    return outbox.Move(fresh, "sending", None, values), msgspec.structs.replace(
+        fresh, state="sending", hold=None, note=None, **values
+    )
 
 
 def _target(entry: Entry) -> Target:
@@ -146,13 +189,61 @@ def settle(tx: Tx, held: Claim, outcome: Outcome, *, now: int) -> Change | None:
     Returns:
         None when the answer changes nothing: the effect was taken over meanwhile, and this tells nothing new.
     """
-    entry = _still_ours(tx, held.entry, outcome)
-    if entry is None:
-        return None
+    changes = settle_all(tx, [(held, outcome)], now=now)
+    return changes[0] if changes else None
+
+
+def settle_all(tx: Tx, tries: Sequence[tuple[Claim, Outcome]], *, now: int) -> list[Change]:
+    """Write down what came of tries of different effects; those of which the answer changes nothing are left out."""
+    ours = _still_ours(tx, tries)
+    done: list[outbox.Move] = []
+    accepted: list[pushed.Accepted] = []
+    for held, outcome in tries:
+        entry = ours.get(held.entry.seq)
+        if entry is not None and outcome.status == "done":
+            done.append(outbox.Move(entry, "done", None, {"ref": outcome.ref}))
+            if entry.kind == "state":
+                accepted.append(pushed.Accepted(_target(entry), entry.capability, held.fields, entry.key))
+    pushed.accept(tx, accepted, now=now)
+    changes = {change.entry.seq: change for change in outbox.move_all(tx, done, now=now)}
+    for held, outcome in tries:
+        entry = ours.get(held.entry.seq)
+        if entry is not None and outcome.status != "done":
+            changes[entry.seq] = _settle_undone(tx, entry, held, outcome, now=now)
+    return [changes[held.entry.seq] for held, _ in tries if held.entry.seq in changes]
+
+
+def _still_ours(tx: Tx, tries: Sequence[tuple[Claim, Outcome]]) -> dict[int, Entry]:
+    """Return the rows of tries that are still the newest of their effects, by number.
+
+    One that was given up for dead may bring a final answer all the same. What is in ``sending`` is as it was claimed.
+    """
+    rows = tx.all(
+        "SELECT seq, state, hold, claimed_by, attempts FROM outbox"  # noqa: S608 - marks alone
+        f" WHERE seq IN ({', '.join('?' * len(tries))})",
+        [held.entry.seq for held, _ in tries],
+    )
+    now = {row[0]: row[1:] for row in rows}
+    found: dict[int, Entry] = {}
+    for held, outcome in tries:
+        entry = held.entry
+        state, hold, claimed_by, attempts = now.get(entry.seq, (None,) * 4)
+        if (claimed_by, attempts) != (entry.claimed_by, entry.attempts):
+            continue
+        if state == "sending":
+            found[entry.seq] = entry
+        elif (state == "unknown" or (state, hold) == ("held", "doubt")) and outcome.status in {"done", "rejected"}:
+            late = outbox.get(tx, entry.key)
+            if late is not None:
+                found[entry.seq] = late
+    return found
+
+
+def _settle_undone(tx: Tx, entry: Entry, held: Claim, outcome: Outcome, *, now: int) -> Change:
     if entry.kind == "state":
         return _settle_state(tx, entry, held, outcome, now=now)
-    if outcome.status in {"done", "rejected"}:
-        return outbox.move(tx, entry, outcome.status, now=now, ref=outcome.ref, note=outcome.reason or None)
+    if outcome.status == "rejected":
+        return outbox.move(tx, entry, "rejected", now=now, ref=outcome.ref, note=outcome.reason or None)
     if outcome.status == "unknown" and entry.kind == "message":
         return outbox.move(tx, entry, "held", now=now, hold="doubt", note=f"in doubt: {outcome.reason}")
     if outcome.status == "unknown" or held.doubtful:
@@ -161,24 +252,12 @@ def settle(tx: Tx, held: Claim, outcome: Outcome, *, now: int) -> Change | None:
     return _again(tx, entry, outcome, now=now)
 
 
-def _still_ours(tx: Tx, entry: Entry, outcome: Outcome) -> Entry | None:
-    """Return the row if this try is still its newest. One that was given up for dead may bring a final answer all the same."""
-    fresh = outbox.get(tx, entry.key)
-    if fresh is None or (fresh.claimed_by, fresh.attempts) != (entry.claimed_by, entry.attempts):
-        return None
-    late = fresh.state == "unknown" or (fresh.state == "held" and fresh.hold == "doubt")
-    return fresh if fresh.state == "sending" or (late and outcome.status in {"done", "rejected"}) else None
-
-
 def _settle_state(tx: Tx, entry: Entry, held: Claim, outcome: Outcome, *, now: int) -> Change:
     target = _target(entry)
-    if outcome.status == "done":
-        pushed.accept(tx, target, entry.capability, held.fields, effect_key=entry.key, now=now)
-        return outbox.move(tx, entry, "done", now=now, ref=outcome.ref)
     if outcome.status == "rejected":
         refused = set(outcome.fields) or set(held.fields)
         taken = {field: value for field, value in held.fields.items() if field not in refused}
-        pushed.accept(tx, target, entry.capability, taken, effect_key=entry.key, now=now)
+        pushed.accept(tx, [pushed.Accepted(target, entry.capability, taken, entry.key)], now=now)
         prior = {field: value for field, value in msgspec.json.decode(entry.prior or "{}").items() if field in taken}
         whys = "; ".join(f"{field}: {why}" for field, why in sorted(outcome.fields.items()))
         note = ": ".join(part for part in (outcome.reason, whys) if part)
@@ -273,19 +352,17 @@ def recover(tx: Tx, *, now: int) -> list[Change]:
     whatever is under way then belongs to the dead.
     """
     lost = Outcome(status="unknown", reason="the process ended before the answer was written down", retry_after=0)
-    changes = []
-    for entry in list(outbox.entries(tx, "state = 'sending'")):
-        fields = entry.fields if entry.kind == "state" else {}
-        change = settle(tx, Claim(entry=entry, fields=fields), lost, now=now)
-        if change is not None:
-            changes.append(change)
-    return changes
+    left = list(outbox.entries(tx, "state = 'sending'"))
+    return settle_all(
+        tx, [(Claim(entry=entry, fields=entry.fields if entry.kind == "state" else {}), lost) for entry in left], now=now
+    )
 
 
 def expire(tx: Tx, *, now: int) -> list[Change]:
     """Expire what was not sent in time, `PAGE` rows at most. What is in doubt stays: it may have been done."""
     where = "state IN ('planned', 'held') AND expires_at <= ? AND (hold IS NULL OR hold <> 'doubt') ORDER BY seq LIMIT ?"
-    return [outbox.move(tx, entry, "expired", now=now, note="its time had passed") for entry in _page(tx, where, now)]
+    late = _page(tx, where, now)
+    return outbox.move_all(tx, [outbox.Move(entry, "expired", "its time had passed") for entry in late], now=now)
 
 
 def hold_restored(tx: Tx, *, now: int) -> list[Change]:
@@ -298,7 +375,7 @@ def hold_restored(tx: Tx, *, now: int) -> list[Change]:
     note = "the store was restored from a backup, and what was sent since is not known here"
     due = "(state = 'planned' OR (state = 'held' AND hold = 'wait')) AND approved_at IS NULL ORDER BY seq LIMIT ?"
     found = _page(tx, due)
-    return [outbox.move(tx, entry, "held", now=now, note=note, hold="restored") for entry in found]
+    return outbox.move_all(tx, [outbox.Move(entry, "held", note, {"hold": "restored"}) for entry in found], now=now)
 
 
 def accept_restore(tx: Tx) -> bool:
@@ -325,8 +402,8 @@ def backlog(reader: Reader, instance: str, capability: str) -> int:
 def hold_backlog(tx: Tx, instance: str, capability: str, note: str, *, now: int) -> list[Change]:
     """Hold such effects for approval, `PAGE` at most."""
     found = _page(tx, f"{_BACKLOG} ORDER BY seq LIMIT ?", capability, instance)
-    return [outbox.move(tx, entry, "held", now=now, note=note, hold="approval") for entry in found]
+    return outbox.move_all(tx, [outbox.Move(entry, "held", note, {"hold": "approval"}) for entry in found], now=now)
 
 
 def _page(tx: Tx, where: str, *params: object) -> list[Entry]:
-    return list(outbox.entries(tx, where, (*params, PAGE)))
+    return outbox.page(tx, where, (*params, PAGE))

@@ -248,30 +248,26 @@ def _kind_of(type_: inspect.Type) -> Kind | None:
     return _KINDS.get(type(type_))
 
 
-def _values(plain: Sequence[str], bools: Sequence[str], jsons: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+def _values(plain: Sequence[str], bools: Sequence[str], jsons: Sequence[str]) -> Callable[[Any], list[Any]]:
     """Return the function that takes a record apart into column values. It runs once per row of a sync."""
-    take, encode = attrgetter(*plain), msgspec.json.Encoder(order="deterministic").encode
+    take, encode = attrgetter(*plain, *bools, *jsons), msgspec.json.Encoder(order="deterministic").encode
+    flags = range(len(plain), len(plain) + len(bools))
+    documents = range(flags.stop, flags.stop + len(jsons))
 
-    def json(value: Any) -> str | None:
-        return None if value is None else encode(value).decode()
+    def values(record: Any) -> list[Any]:
+        row = [*take(record)]
+        for place in flags:
+            if row[place] is not None:
+                row[place] = +row[place]  # an int: sqlite3 is slow to adapt a bool
+        for place in documents:
+            value = row[place]
+            if value == []:
+                row[place] = "[]"
+            elif value is not None:
+                row[place] = encode(value).decode()
+        return row
 
-    if not bools and tuple(jsons) == ("extra",):
-
-        def few(record: Any) -> tuple[Any, ...]:
-            extra = record.extra
-            return (*take(record), encode(extra).decode() if extra else "{}")
-
-        return few
-
-    def all_(record: Any) -> tuple[Any, ...]:
-        flags = [getattr(record, name) for name in bools]
-        return (
-            *take(record),
-            *[flag if flag is None else int(flag) for flag in flags],  # sqlite3 is slow to adapt a bool
-            *[json(getattr(record, name)) for name in jsons],
-        )
-
-    return all_
+    return values
 
 
 def _digest() -> Callable[[Any], bytes]:

@@ -76,22 +76,51 @@ def _copy(old: Store, tx: Tx, label: str) -> dict[str, Content]:
     _refuse_used(tx, label)
     with old.read() as reader:
         copy_tables(reader, tx)
-        tables = _tables(reader)
-        if strange := sorted(set(tables) - set(tables_of(tx))):
+        if strange := sorted(set(_tables(reader)) - set(tables_of(tx))):
             raise StoreError(f"{old.label}: the table {strange[0]} is not Wellkept's", guidance="remove it, or rename it")
-        for table in tables:
+        copy_content(reader, tx)
+    with old.read() as reader:
+        content = compare(reader, tx, old.label, label)
+    if (broken := audit.verify(tx)) is not None:
+        raise StoreError(f"{old.label}: the audit chain is broken at entry {broken}, so nothing was copied")
+    return content
+
+
+def copy_content(reader: Reader, tx: Tx) -> None:
+    """Copy all rows of Wellkept's tables into an empty store of the same schema.
+
+    Args:
+        reader: Reads the store that is copied.
+        tx: Writes the other one, where only the tables of records may be missing.
+    """
+    copy_tables(reader, tx)
+    known = set(tables_of(tx))
+    for table in _tables(reader):
+        if table in known:
             _copy_table(reader, tx, table)
     _set_sequences(tx)
-    with old.read() as reader:
-        content = {table: _content(reader, table) for table in _tables(reader)}
+
+
+def compare(reader: Reader, tx: Reader, label: str, copy: str) -> dict[str, Content]:
+    """Return what the tables hold that two stores share.
+
+    Args:
+        reader: Reads the store that was copied.
+        tx: Reads the copy.
+        label: What the one is called.
+        copy: What the other is called.
+
+    Raises:
+        StoreError: The copy is not the same; names the table.
+    """
+    known = set(tables_of(tx))
+    content = {table: _content(reader, table) for table in _tables(reader) if table in known}
     for table, wanted in content.items():
         if _content(tx, table) != wanted:
             raise StoreError(
-                f"{label}: the table {table} is not as in {old.label}, so nothing was copied",
+                f"{copy}: the table {table} is not as in {label}, so nothing was copied",
                 guidance="if something wrote there meanwhile, stop it and try again",
             )
-    if (broken := audit.verify(tx)) is not None:
-        raise StoreError(f"{old.label}: the audit chain is broken at entry {broken}, so nothing was copied")
     return content
 
 

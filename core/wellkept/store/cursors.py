@@ -17,6 +17,7 @@ from wellkept.errors import FatalError
 from wellkept.redact import REDACTOR, Redactor
 from wellkept.source import Cursor, Window
 from wellkept.store.engine import Reader, Tx
+from wellkept.store.plain import encode_plain
 
 LIVE = "live"
 """The scope of ordinary reads."""
@@ -125,7 +126,7 @@ def set_anomaly(tx: Tx, key: Key, anomaly: str | None) -> None:
 
 
 def expire(tx: Tx, key: Key, now: int) -> None:
-    """Give up a cursor that the vendor no longer honours, and the full read that it belonged to."""
+    """Give up a cursor that counts no more, and the full read that it belonged to."""
     tx.execute(
         f"UPDATE cursors SET cursor = NULL, full_since = NULL, updated_at = ? WHERE {_MATCH}",  # noqa: S608 - constants
         (now, *key),
@@ -150,17 +151,14 @@ def encode(cursor: Cursor) -> str:
         FatalError: It is not plain JSON, or too long.
     """
     try:
-        raw = msgspec.json.encode(dict(cursor), order="sorted")
-        faithful = msgspec.json.decode(raw) == cursor
-    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
-        raw, faithful = b"", False
-    if not faithful:
-        raise FatalError("the cursor is not plain JSON", guidance="use None, bool, int, float, str, list and dict")
-    if len(raw) > CURSOR_LIMIT:
+        text = encode_plain(dict(cursor), order="sorted")
+    except (TypeError, ValueError) as error:
         raise FatalError(
-            f"the cursor has {len(raw)} bytes, more than {CURSOR_LIMIT}", guidance="keep what grows out of the cursor"
-        )
-    return raw.decode()
+            f"the cursor is not plain JSON: {error}", guidance="use None, bool, int, float, str, list and dict"
+        ) from None
+    if (size := len(text.encode())) > CURSOR_LIMIT:
+        raise FatalError(f"the cursor has {size} bytes, more than {CURSOR_LIMIT}", guidance="keep what grows out of the cursor")
+    return text
 
 
 def refuse_secrets(cursor: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from wellkept.place import is_url
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.database import BUSY_SECONDS, Connection, Database, UncertainError
 
-__all__ = ["Reader", "Store", "Tx", "open_store"]
+__all__ = ["Reader", "Store", "Tx", "open_store", "peek"]
 
 T = TypeVar("T")
 GROUP_LIMIT = 32
@@ -371,6 +371,17 @@ class Store:
             self._writer = self._database.reconnect()
 
 
+def _at(address: Path | str, busy_seconds: float) -> Database:
+    """Return the database behind an address as it is: nothing is made, and nothing is migrated."""
+    if is_url(address):
+        from wellkept.store.postgres import database_at
+
+        return database_at(str(address), busy_seconds=busy_seconds)
+    from wellkept.store.sqlite import SqliteDatabase
+
+    return SqliteDatabase(Path(address), busy_seconds=busy_seconds)
+
+
 def _prepared(address: Path | str, busy_seconds: float) -> Database:
     """Make sure that a store is there, of the newest schema, and return its database."""
     if is_url(address):
@@ -378,11 +389,30 @@ def _prepared(address: Path | str, busy_seconds: float) -> Database:
 
         return open_database(str(address), busy_seconds=busy_seconds)
     from wellkept.store import migrate
-    from wellkept.store.sqlite import SqliteDatabase
 
-    path = Path(address)
-    migrate.prepare(path, busy_seconds=busy_seconds)
-    return SqliteDatabase(path, busy_seconds=busy_seconds)
+    migrate.prepare(Path(address), busy_seconds=busy_seconds)
+    return _at(address, busy_seconds)
+
+
+@contextmanager
+def peek(address: Path | str, *, busy_seconds: float = BUSY_SECONDS) -> Iterator[Reader]:
+    """Open a snapshot of what is there, and change nothing: no store is made, migrated, or marked as restored.
+
+    Args:
+        address: A file that exists, or ``postgresql://...``.
+        busy_seconds: How long to wait for another process that holds it.
+
+    Raises:
+        StoreError: It cannot be read.
+        RetryableError: The database cannot be reached.
+    """
+    database = _at(address, busy_seconds)
+    try:
+        with closing(database.connect(readonly=True)) as connection:
+            database.snapshot(connection)
+            yield Reader(connection)
+    except database.errors as error:
+        raise database.translate(error) from error
 
 
 def open_store(address: Path | str, clock: Clock | None = None, *, busy_seconds: float = BUSY_SECONDS) -> Store:

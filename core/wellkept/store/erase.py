@@ -70,7 +70,7 @@ class ErasureReport:
         tombstones: Things that are recognised and turned away from now on.
         compacted: Whether the bytes are gone from the file as well. If not, somebody still reads an older state; erasing
             again completes it.
-        copies: Copies of the store beside it, which still hold everything. Backups elsewhere do too.
+        copies: Copies of the store beside it, which still hold everything: files, or schemas. Backups elsewhere do too.
     """
 
     accounts: tuple[str, ...]
@@ -79,7 +79,7 @@ class ErasureReport:
     blanked: int
     tombstones: int
     compacted: bool = False
-    copies: tuple[Path, ...] = ()
+    copies: tuple[Path | str, ...] = ()
 
 
 def erase(store: Store, who: str, *, keyed_hash: KeyedHash) -> ErasureReport:
@@ -99,7 +99,9 @@ def erase(store: Store, who: str, *, keyed_hash: KeyedHash) -> ErasureReport:
     """
     now = store.clock.now()
     report = store.write_now(lambda tx: _erase(tx, who, keyed_hash, now), durable=True)
-    return replace(report, compacted=store.compact(), copies=tuple(backup.copies(store.path)) if store.path else ())
+    with store.read() as reader:
+        copies = backup.copies(store.path) if store.path else backup.kept_schemas(reader)
+    return replace(report, compacted=store.compact(), copies=tuple(copies))
 
 
 def _erase(tx: Tx, who: str, keyed_hash: KeyedHash, now: int) -> ErasureReport:

@@ -42,6 +42,15 @@ def due(reader: Reader, instance: str, stream: str, now: int, *, after: int, unt
     return [OpenHint(*row) for row in rows]
 
 
+def due_until(reader: Reader, until: int, now: int) -> list[OpenHint]:
+    """Return all hints that may be tried now, to number `until`, in order of arrival."""
+    rows = reader.rows(
+        "SELECT seq, object_id, attempts FROM inbox WHERE done_at IS NULL AND not_before <= ? AND seq <= ? ORDER BY seq",
+        (now, until),
+    )
+    return [OpenHint(*row) for row in rows]
+
+
 def due_streams(reader: Reader, now: int) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """Return (instance, stream) of all hints that may be tried now: those at single objects, and those at whole streams."""
     rows = reader.all(

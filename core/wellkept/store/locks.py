@@ -7,7 +7,6 @@ past the end of its lock finds a larger epoch when it wakes up: `check` it in th
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -69,19 +68,6 @@ def check(reader: Reader, name: str, owner: str, epoch: int) -> None:
     row = reader.one("SELECT owner, epoch, expires_at FROM locks WHERE name = ?", (name,))
     if row is None or row[:2] != (owner, epoch) or row[2] == 0:
         raise LeaseLostError(f"{name}: another process took over")
-
-
-def is_gone(pid: int) -> bool:
-    """Say whether another process of this machine is gone for certain."""
-    if os.name != "posix":  # asking would end the process there; its lease ends by itself
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 @asynccontextmanager

@@ -1,4 +1,7 @@
-"""Bring a store to the newest schema with Alembic, which is imported only when there is something to do."""
+"""Bring a store to the newest schema: a new one from the text of all its tables, an older one with Alembic.
+
+Alembic is imported only where it has something to do; it takes longer than all else that a first sync of a few pages does.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from wellkept.errors import StoreError
 from wellkept.store import backup
+from wellkept.store.catalogue import tables_of
+from wellkept.store.connection import Reader
 from wellkept.store.database import BUSY_SECONDS
 from wellkept.store.sqlite import connect, translate, use_wal
 
@@ -18,13 +23,41 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
+NEWEST = "newest.sql"
+"""In the folder of migrations: what all of them make in an empty file, see `wellkept.store.migrations.newest`."""
+
 
 def revisions(folder: Path = MIGRATIONS) -> list[str]:
     """Return all known revisions, oldest first; a file's name is its revision and their order is the history."""
     return sorted(path.stem for path in (folder / "versions").glob("[0-9]*.py"))
 
 
-def prepare(path: Path, *, busy_seconds: float = BUSY_SECONDS, folder: Path = MIGRATIONS) -> None:
+def revision_of(reader: Reader) -> str:
+    """Return the revision of a store.
+
+    Raises:
+        StoreError: There is none.
+    """
+    found = reader.value("SELECT version_num FROM alembic_version") if "alembic_version" in tables_of(reader) else None
+    if found is None:
+        raise StoreError("there is no store", guidance="check `store` in [wellkept]")
+    return str(found)
+
+
+def steps(until: str | None, folder: Path = MIGRATIONS) -> list[str]:
+    """Return the revisions up to one of them, oldest first; all of them without one.
+
+    Raises:
+        StoreError: This program does not know it.
+    """
+    known = revisions(folder)
+    if until is None:
+        return known
+    is_old("this store", until, known)
+    return known[: known.index(until) + 1]
+
+
+def prepare(path: Path, *, busy_seconds: float = BUSY_SECONDS, folder: Path = MIGRATIONS, until: str | None = None) -> None:
     """Create or migrate the store at `path`.
 
     One transaction holds everything, so a migration that is cut off leaves the store as it was, and of two processes that
@@ -34,18 +67,21 @@ def prepare(path: Path, *, busy_seconds: float = BUSY_SECONDS, folder: Path = MI
         path: The database file; it and its folder are made when missing, for their owner alone.
         busy_seconds: How long to wait for another process that holds the store.
         folder: Where the migrations are.
+        until: The revision to stop at, for a store that another one of an earlier version is copied into.
 
     Raises:
         StoreError: The store is newer than this program, is no store, or a migration failed (the copy is named).
         RetryableError: Another process kept the store locked for too long.
     """
-    known = revisions(folder)
+    known = steps(until, folder)
     try:
         _make_file(path)
         with closing(connect(path, busy_seconds=busy_seconds)) as connection:
             if not is_old(path, _revision(path, connection), known):
                 return
-        _upgrade(path, known, busy_seconds, folder)
+            made = _make_tables(path, connection, known, folder)
+        if not made:
+            upgrade(path, known, busy_seconds, folder)
         with closing(connect(path, busy_seconds=busy_seconds)) as connection:
             use_wal(connection)
     except sqlite3.Error as error:
@@ -81,7 +117,26 @@ def _revision(path: Path, connection: sqlite3.Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def _upgrade(path: Path, known: list[str], busy_seconds: float, folder: Path) -> None:
+def _make_tables(path: Path, connection: sqlite3.Connection, known: list[str], folder: Path) -> bool:
+    """Make the tables of an empty store; return False where it is not empty, or migrations have come that the text lacks."""
+    revision, *statements = _newest(folder)
+    if revision != f"-- {known[-1]}":
+        return False
+    connection.execute("BEGIN IMMEDIATE")  # the lock comes first: all of this happens once
+    empty = _revision(path, connection) is None
+    for statement in statements if empty else ():
+        connection.execute(statement)
+    connection.execute("COMMIT")
+    return empty
+
+
+def _newest(folder: Path) -> list[str]:
+    """Return the lines of `NEWEST`: a comment with the revision, then one statement in each."""
+    return (folder / NEWEST).read_text(encoding="utf-8").splitlines()
+
+
+def upgrade(path: Path, known: list[str], busy_seconds: float, folder: Path) -> None:
+    """Run the migrations that a store lacks. Arguments and errors: see `prepare`."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.exc import DBAPIError
     from sqlalchemy.pool import NullPool
@@ -102,7 +157,7 @@ def _upgrade(path: Path, known: list[str], busy_seconds: float, folder: Path) ->
                 return
             if current is not None:
                 copy = backup.copy_before_migration(path, current)
-            run(connection, folder)
+            run(connection, folder, known[-1])
     except DBAPIError as error:
         if copy is None and isinstance(error.orig, sqlite3.Error):
             raise error.orig from error
@@ -123,12 +178,12 @@ def failed(store: object, copy: Path | None, error: Exception) -> StoreError:
     )
 
 
-def run(connection: Connection, folder: Path) -> None:
-    """Run all migrations that are missing, in the transaction of a connection."""
+def run(connection: Connection, folder: Path, revision: str) -> None:
+    """Run all migrations that are missing up to a revision, in the transaction of a connection."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -16,6 +16,7 @@ from wellkept.effects import Effect, Kind, Payload, State, Target
 from wellkept.records import Json
 from wellkept.store import audit, pushed
 from wellkept.store.engine import Reader, Tx
+from wellkept.store.updates import update_rows
 
 Hold = Literal["approval", "person", "restored", "doubt", "tries", "wait", "dry"]
 """What a held effect waits for.
@@ -36,6 +37,9 @@ dry           (of a *planned* effect) nobody; it was looked at while its target 
 UNDO = "undo"
 """Stands as the policy of the effects that put prior values back."""
 
+MOVED_AT_ONCE = 200
+"""Effects that one statement moves at most."""
+
 FINAL: frozenset[State] = frozenset({"done", "rejected", "superseded", "expired"})
 
 LEGAL: Mapping[State, frozenset[State]] = {
@@ -55,7 +59,7 @@ Two ways need a word. ``held`` to ``done`` (or ``rejected``): a sender that was 
 """
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One row of the outbox. Fields are those of the table; JSON columns are still text."""
 
     seq: int
@@ -125,12 +129,28 @@ class Entry(msgspec.Struct, frozen=True):
 COLUMNS = ", ".join(Entry.__struct_fields__)
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class Change(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One move of one effect, for events and reports."""
 
     entry: Entry
     after: State
     note: str | None = None
+
+
+class Move(msgspec.Struct, frozen=True, gc=False):
+    """One move that is to be made.
+
+    Attributes:
+        entry: The effect as it is.
+        state: Where it goes.
+        note: Why.
+        columns: What else is set; `hold` is cleared unless it is among them.
+    """
+
+    entry: Entry
+    state: State
+    note: str | None = None
+    columns: Mapping[str, Any] = {}
 
 
 class IllegalMoveError(AssertionError):
@@ -142,19 +162,24 @@ class IllegalMoveError(AssertionError):
 
 def entries(reader: Reader, where: str, params: Sequence[Any] = ()) -> Iterator[Entry]:
     """Yield the rows that an SQL condition selects, in the order of planning (unless it says otherwise)."""
+    for row in reader.rows(_selected(where), params):
+        yield Entry(*row)
+
+
+def page(reader: Reader, where: str, params: Sequence[Any] = ()) -> list[Entry]:
+    """Do what `entries` does for a condition that bounds the number of rows."""
+    return [Entry(*row) for row in reader.all(_selected(where), params)]
+
+
+def _selected(where: str) -> str:
     order = "" if "ORDER BY" in where else " ORDER BY seq"
-    for row in reader.rows(f"SELECT {COLUMNS} FROM outbox WHERE {where}{order}", params):  # noqa: S608 - our own texts
-        yield _entry(row)
-
-
-def _entry(row: Sequence[Any]) -> Entry:
-    return Entry(*row)
+    return f"SELECT {COLUMNS} FROM outbox WHERE {where}{order}"  # noqa: S608 - our own texts
 
 
 def get(reader: Reader, key: str) -> Entry | None:
     """Return one effect by its full key."""
     row = reader.one(f"SELECT {COLUMNS} FROM outbox WHERE key = ?", (key,))  # noqa: S608 - our own names
-    return None if row is None else _entry(row)
+    return None if row is None else Entry(*row)
 
 
 def find(
@@ -186,35 +211,6 @@ def find(
 def counts(reader: Reader) -> dict[State, int]:
     """Return how many effects are in which state."""
     return dict(reader.all("SELECT state, COUNT(*) FROM outbox GROUP BY state"))
-
-
-class HeldRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that has effects waiting for a person.
-
-    Attributes:
-        run: Its id, for `wellkept effects approve RUN`.
-        effects: How many wait.
-        accounts: How many accounts they touch.
-        since: When the first one was planned, epoch ms.
-        hold: What they wait for.
-        note: Why, in words (of one of them).
-    """
-
-    run: str
-    effects: int
-    accounts: int
-    since: int
-    hold: Hold
-    note: str | None
-
-
-def held_runs(reader: Reader) -> list[HeldRun]:
-    """Return what waits for a person, by run and reason, oldest first."""
-    rows = reader.rows(
-        "SELECT run_id, COUNT(*), COUNT(DISTINCT account), MIN(planned_at), hold, MIN(note) FROM outbox"
-        " WHERE state = 'held' AND hold <> 'wait' GROUP BY run_id, hold ORDER BY MIN(seq)"
-    )
-    return [HeldRun(run=run, effects=n, accounts=of, since=at, hold=why, note=note) for run, n, of, at, why, note in rows]
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):
@@ -411,7 +407,8 @@ def narrow(tx: Tx, entry: Entry, fields: set[str], *, now: int) -> None:
     if not left:
         move(tx, entry, "superseded", now=now, note="a newer value was planned")
     elif len(left) < len(entry.fields):
-        _record(tx, "effect.narrowed", entry, {"fields": sorted(fields & entry.fields.keys())}, now=now)
+        told = _told("effect.narrowed", entry, fields=sorted(fields & entry.fields.keys()))
+        audit.append_all(tx, [told], now=now)
         tx.execute("UPDATE outbox SET payload = ? WHERE seq = ?", (pushed.canonical({"properties": left}), entry.seq))
 
 
@@ -439,24 +436,54 @@ def move(tx: Tx, entry: Entry, state: State, *, now: int, note: str | None = Non
     Raises:
         IllegalMoveError: `LEGAL` does not allow it, or the effect is no longer where `entry` says.
     """
-    if state not in LEGAL[entry.state]:
-        raise IllegalMoveError(f"effect {entry.key}: {entry.state} to {state}")
-    values = {"state": state, "note": note, "hold": None, **({"settled_at": now} if state in FINAL else {}), **columns}
-    sets = ", ".join(f"{name} = ?" for name in values)
-    moved = tx.execute(
-        f"UPDATE outbox SET {sets} WHERE seq = ? AND state = ?",  # noqa: S608 - our own names
-        (*values.values(), entry.seq, entry.state),
-    )
-    if moved != 1:
-        raise IllegalMoveError(f"effect {entry.key} is no longer {entry.state}")
-    _record(tx, f"effect.{state}", entry, {"before": entry.state, "note": note}, now=now)
-    return Change(entry=entry, after=state, note=note)
+    return move_all(tx, [Move(entry, state, note, columns)], now=now)[0]
 
 
-def _record(tx: Tx, kind: str, entry: Entry, more: Mapping[str, Json], *, now: int) -> None:
-    """Add an entry to the audit chain, about the account (or the run, where there is none)."""
-    about = {"effect": entry.key, "kind": entry.kind, "capability": entry.capability, "run": entry.claimed_by or entry.run_id}
-    audit.append(tx, kind, entry.account or entry.run_id, {**about, **more}, now=now)
+def move_all(tx: Tx, moves: Sequence[Move], *, now: int) -> list[Change]:
+    """Move effects, no two of them the same, and write the moves into the audit chain in their order.
+
+    Raises:
+        IllegalMoveError: As for `move`; then none of them may be committed.
+    """
+    alike: dict[tuple[State, State, tuple[str, ...]], list[Move]] = {}
+    for each in moves:
+        entry, state = each.entry, each.state
+        if state not in LEGAL[entry.state]:
+            raise IllegalMoveError(f"effect {entry.key}: {entry.state} to {state}")
+        alike.setdefault((entry.state, state, tuple(each.columns)), []).append(each)
+    for group in alike.values():
+        for start in range(0, len(group), MOVED_AT_ONCE):
+            _update(tx, group[start : start + MOVED_AT_ONCE], now)
+    told = [_told(f"effect.{each.state}", each.entry, before=each.entry.state, note=each.note) for each in moves]
+    audit.append_all(tx, told, now=now)
+    return [Change(entry=each.entry, after=each.state, note=each.note) for each in moves]
+
+
+def _update(tx: Tx, moves: Sequence[Move], now: int) -> None:
+    """Write moves from one state into another, with the same columns, by one statement."""
+    before, after, count = moves[0].entry.state, moves[0].state, len(moves)
+    columns: dict[str, Sequence[Any]] = {
+        "state": [after] * count,
+        "hold": [None] * count,
+        "note": [each.note for each in moves],
+    }
+    if after in FINAL:
+        columns["settled_at"] = [now] * count
+    columns |= {name: [each.columns[name] for each in moves] for name in moves[0].columns}
+    if update_rows(tx, "outbox", [each.entry.seq for each in moves], columns, state=before) != count:
+        those = f"effect {moves[0].entry.key}" if count == 1 else f"one of {count} effects"
+        raise IllegalMoveError(f"{those} is no longer {before}")
+
+
+def _told(kind: str, entry: Entry, **more: Json) -> audit.Told:
+    """Return what the audit chain is told, about the account (or the run, where there is none)."""
+    more |= {
+        "effect": entry.key,
+        "kind": entry.kind,
+        "capability": entry.capability,
+        "run": entry.claimed_by or entry.run_id,
+    }
+    return kind, entry.account or entry.run_id, more
 
 
 def postpone(tx: Tx, entry: Entry, until: int, note: str, *, now: int) -> None:

@@ -15,7 +15,7 @@ from wellkept.records import Json
 from wellkept.store.engine import Reader, Tx
 
 
-class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one field at a vendor.
 
     Attributes:
@@ -49,7 +49,39 @@ def load(reader: Reader, target: Target, capability: str) -> dict[str, Fingerpri
     return {field: Fingerprint(text=text, effect_key=key, at=at) for field, text, key, at in found}
 
 
-def accept(tx: Tx, target: Target, capability: str, fields: Mapping[str, Json], *, effect_key: str, now: int) -> None:
+def load_all(reader: Reader, targets: Iterable[Target], capability: str) -> dict[Target, dict[str, Fingerprint]]:
+    """Do what `load` does for many vendor records; those that have nothing from us are left out."""
+    found: dict[Target, dict[str, Fingerprint]] = {}
+    places: dict[tuple[str, str], list[str]] = {}
+    for target in targets:
+        places.setdefault((target.instance, target.type), []).append(target.id)
+    for (instance, type_), ids in places.items():
+        rows = reader.all(
+            "SELECT target_id, field, value, effect_key, at FROM pushed WHERE instance = ? AND capability = ?"  # noqa: S608
+            f" AND target_type = ? AND target_id IN ({', '.join('?' * len(ids))})",
+            (instance, capability, type_, *ids),
+        )
+        for id_, field, text, key, at in rows:
+            target = Target(instance=instance, type=type_, id=id_)
+            found.setdefault(target, {})[field] = Fingerprint(text=text, effect_key=key, at=at)
+    return found
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """Values that a vendor record has from an effect."""
+
+    target: Target
+    capability: str
+    fields: Mapping[str, Json]
+    effect_key: str
+
+    @property
+    def place(self) -> tuple[str, str, str, str]:
+        """The first columns of the table's key."""
+        return self.target.instance, self.capability, self.target.type, self.target.id
+
+
+def accept(tx: Tx, accepted: Iterable[Accepted], *, now: int) -> None:
     """Note values that the vendor has accepted."""
     tx.many(
         "INSERT INTO pushed (instance, capability, target_type, target_id, field, value, effect_key, at)"
@@ -57,8 +89,9 @@ def accept(tx: Tx, target: Target, capability: str, fields: Mapping[str, Json], 
         " ON CONFLICT (instance, capability, target_type, target_id, field)"
         " DO UPDATE SET value = excluded.value, effect_key = excluded.effect_key, at = excluded.at",
         [
-            (target.instance, capability, target.type, target.id, field, canonical(value), effect_key, now)
-            for field, value in fields.items()
+            (*each.place, field, canonical(value), each.effect_key, now)
+            for each in accepted
+            for field, value in each.fields.items()
         ],
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from wellkept.clock import Clock, SystemClock
 from wellkept.errors import StoreError
-from wellkept.store import audit, locks, migrate
+from wellkept.store import audit, migrate, owners
 from wellkept.store.backup import BACKUP_AT
 from wellkept.store.connection import Reader
 from wellkept.store.engine import open_store
@@ -33,46 +32,59 @@ class Restored:
 
     Attributes:
         taken_at: When the backup was taken, epoch ms.
-        kept: Where the store is that stood there before; None if there was none.
+        kept: Where the store is that stood there before: its file, or its schema in the database; None if there was none.
         planned: Planned effects, which are held from now on.
         damaged: Why the store that stood there before could not be asked whether a run is under way; None if it could.
     """
 
     taken_at: int
-    kept: Path | None
+    kept: Path | str | None
     planned: int
     damaged: str | None
 
 
 def restore(
-    backup: Path, store: Path, *, check: Callable[[Reader], None] = lambda _: None, clock: Clock | None = None
+    backup: Path, store: Path | str, *, check: Callable[[Reader], None] = lambda _: None, clock: Clock | None = None
 ) -> Restored:
     """Put a backup in the place of a store.
 
     Args:
         backup: The backup, which stays as it is.
-        store: The store's file, which need not exist. It is kept beside, as ``NAME.before-restore-TIME``.
+        store: The store's file, which need not exist, or ``postgresql://...``. What is there is kept beside: as the file
+            ``NAME.before-restore-TIME``, or as the schema ``NAME_before_restore_TIME``.
         check: Raises if the backup is not the right one, for a reason that the file alone does not tell.
         clock: Where the time comes from.
 
     Raises:
         StoreError: The backup is not sound, not of this program or of a newer one; or a run or server is working on the store.
             Nothing was changed.
+        RetryableError: The database cannot be reached. Nothing was changed.
     """
     clock = clock or SystemClock()
     taken_at = verify(backup, check)
+    damaged: str | None = None
+    kept: Path | str | None
+    if isinstance(store, Path):
+        kept, damaged = _put_file(backup, store, clock)
+    else:
+        from wellkept.store.postgres.restore import put_in_place
+
+        kept = put_in_place(backup, store, clock, lambda reader: refuse_busy(reader, clock.now()))
+    with closing(open_store(store, clock)) as opened, opened.read() as reader:  # migrates it, and marks it as restored
+        planned = int(reader.value("SELECT COUNT(*) FROM outbox WHERE state = 'planned'"))
+    return Restored(taken_at=taken_at, kept=kept, planned=planned, damaged=damaged)
+
+
+def _put_file(backup: Path, store: Path, clock: Clock) -> tuple[Path | None, str | None]:
     part = store.with_name(f"{store.name}.restoring")
     try:
         store.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _copy(backup, part)
-        kept, damaged = _swap(part, store, clock.now())
+        return _swap(part, store, clock.now())
     except OSError as error:
         raise StoreError(f"{store}: cannot be restored: {error.strerror}", guidance="the store is as it was") from error
     finally:
         part.unlink(missing_ok=True)
-    with closing(open_store(store, clock)) as opened, opened.read() as reader:  # migrates it, and marks it as restored
-        planned = int(reader.value("SELECT COUNT(*) FROM outbox WHERE state = 'planned'"))
-    return Restored(taken_at=taken_at, kept=kept, planned=planned, damaged=damaged)
 
 
 def verify(backup: Path, check: Callable[[Reader], None] = lambda _: None) -> int:
@@ -90,7 +102,7 @@ def verify(backup: Path, check: Callable[[Reader], None] = lambda _: None) -> in
                 raise StoreError(f"{backup}: is damaged: {findings[0]}", guidance="use another backup")
             reader = Reader(connection)
             taken_at = _mark(reader, backup)
-            migrate.is_old(backup, str(reader.value("SELECT version_num FROM alembic_version")), migrate.revisions())
+            migrate.is_old(backup, migrate.revision_of(reader), migrate.revisions())
             broken = audit.verify(reader)
             if broken is not None:
                 raise StoreError(f"{backup}: the audit chain is broken at entry {broken}", guidance="use another backup")
@@ -128,7 +140,7 @@ def _swap(part: Path, store: Path, now: int) -> tuple[Path | None, str | None]:
     damaged = None
     try:
         with closing(connect(store, busy_seconds=BUSY_SECONDS)) as connection:
-            _refuse_busy(Reader(connection), store, now)
+            refuse_busy(Reader(connection), now)
             connection.execute("PRAGMA journal_mode=DELETE")  # puts all into one file; refused while anybody has it open
     except sqlite3.Error as error:
         if is_busy(error):
@@ -141,17 +153,16 @@ def _swap(part: Path, store: Path, now: int) -> tuple[Path | None, str | None]:
     return kept, damaged
 
 
-def _refuse_busy(reader: Reader, store: Path, now: int) -> None:
+def refuse_busy(reader: Reader, now: int) -> None:
+    """Make sure that nobody is at work.
+
+    Raises:
+        StoreError: Somebody is.
+    """
     for lease, what in LEASES.items():
         owner = reader.value("SELECT owner FROM locks WHERE name = ? AND expires_at > ?", (lease, now))
-        if owner is not None and not _is_gone(owner):
-            raise StoreError(f"{store}: {what} ({owner})", guidance="stop it, and try again")
-
-
-def _is_gone(owner: str) -> bool:
-    """Whether the process behind a lease is of this machine, and gone."""
-    host, pid, *_ = (*owner.rsplit(":", 2), "", "")
-    return host == socket.gethostname() and pid.isdigit() and locks.is_gone(int(pid))
+        if owner is not None and not owners.is_gone(owner):
+            raise StoreError(f"{what} ({owner})", guidance="stop it, and try again")
 
 
 def _aside(store: Path, now: int) -> Path:

@@ -7,10 +7,8 @@ twice (`Run.check`), so that a process that was paused and replaced can do no ha
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from typing import Literal, NamedTuple, get_args
 from wellkept.errors import RetryableError
 from wellkept.events import Event
 from wellkept.redact import redact_exception
-from wellkept.store import locks
+from wellkept.store import locks, owners
 from wellkept.store.engine import Reader, Store, Tx
 from wellkept.store.heartbeat import Heartbeat
 
@@ -46,7 +44,6 @@ BEATS = 4
 """How often a run shows that it lives in the time of a lease; three may be missed before it ends."""
 
 _log = logging.getLogger(__name__)
-_counter = itertools.count()
 _mine: set[str] = set()
 """Runs of this process. A row with our process number that is not among them is of an earlier process with that number."""
 
@@ -213,7 +210,7 @@ async def start(store: Store, kind: RunKind, *, lease: float = LEASE_SECONDS, al
     Raises:
         RunUnderWayError: Another run holds the lease.
     """
-    owner = f"{socket.gethostname()}:{os.getpid()}:{next(_counter)}"
+    owner = owners.new()
 
     def job(tx: Tx) -> Run:
         run = _start(tx, kind, owner, lease, store.clock.now())
@@ -391,7 +388,7 @@ def latest_of_streams(reader: Reader) -> list[StreamRow]:
 
 
 def _start(tx: Tx, kind: RunKind, owner: str, lease: float, now: int) -> Run:
-    host, pid = socket.gethostname(), os.getpid()
+    host, pid = owners.place(), os.getpid()
     open_runs = [RunRow(*row) for row in tx.all(f"SELECT {_RUN_COLUMNS} FROM runs WHERE state = 'running'")]  # noqa: S608
     for row in open_runs:
         if row.host == host and _is_dead(row):
@@ -411,8 +408,8 @@ def _start(tx: Tx, kind: RunKind, owner: str, lease: float, now: int) -> Run:
 
 
 def _is_dead(row: RunRow) -> bool:
-    """Say whether the process of a run on this machine is gone for certain."""
-    return row.id not in _mine if row.pid == os.getpid() else locks.is_gone(row.pid)
+    """Say whether the process of a run at this place is gone for certain."""
+    return row.id not in _mine if row.pid == os.getpid() else owners.process_is_gone(row.pid)
 
 
 def _free(tx: Tx, row: RunRow) -> None:
@@ -441,7 +438,7 @@ def _heart(store: Store, run: Run, seconds: float) -> Heartbeat:
 
     def lost() -> None:
         run.lost = True
-        _log.error("run %s: lost its lease in %s; nothing more will be committed", run.id, run.doing)
+        _log.error("run %s: lost its lease in %s; nothing more will be committed", run.id, run.doing, extra={"run": run.id})
 
     return Heartbeat(f"heartbeat of run {run.id}", beat, seconds, lost)
 

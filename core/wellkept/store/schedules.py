@@ -42,10 +42,21 @@ def settle(tx: Tx, instances: Iterable[str]) -> None:
     tx.many("UPDATE schedules SET settled = 1, tries = 0 WHERE instance = ?", [(instance,) for instance in instances])
 
 
-def newest_start(reader: Reader) -> int:
-    """Return when the newest run began that looked at what is due: 0 before the first."""
-    newest = "SELECT started_at FROM runs WHERE kind IN ('run', 'hints', 'wake') ORDER BY started_at DESC LIMIT 1"
-    return int(reader.value(newest) or 0)
+def park(tx: Tx, instances: Iterable[str]) -> None:
+    """Note that the run of these instances was told to end: it is begun again, and brought nobody down."""
+    tx.many("UPDATE schedules SET tries = 0 WHERE instance = ?", [(instance,) for instance in instances])
+
+
+def newest_start(reader: Reader, now: int) -> int:
+    """Return when the newest run began that looked at what is due: 0 before the first.
+
+    Runs that lie ahead began before the clock was put back, and have not looked at what has come due since.
+    """
+    newest = (
+        "SELECT started_at FROM runs WHERE kind IN ('run', 'hints', 'wake') AND started_at <= ?"
+        " ORDER BY started_at DESC LIMIT 1"
+    )
+    return int(reader.value(newest, (now,)) or 0)
 
 
 def came_due(reader: Reader, since: int, now: int) -> bool:

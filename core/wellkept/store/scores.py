@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,7 +39,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         config_digest: The configuration and columns then; see `config`.
         band: The band in force: a person's override while it lasted, else the computed one.
         held: Why the score is an earlier one that was kept; None when it was computed.
-        score: The score as the scorer returned it.
+        score: The score as the scorer returned it,
+        body: and as JSON.
         inputs: What it was computed from.
     """
 
@@ -53,12 +55,21 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     band: str | None
     held: str | None
     score: Score
+    body: str
     inputs: Inputs
 
-    def same(self, other: Entry) -> bool:
-        """Say whether the two tell a reader the same: score, explanation, band in force, and being held."""
-        mine, theirs = msgspec.json.encode(self.score), msgspec.json.encode(other.score)
-        return mine == theirs and self.band == other.band and self.held == other.held
+    @property
+    def told(self) -> Told:
+        """What it tells a reader."""
+        return Told(self.body, self.band, self.held)
+
+
+class Told(NamedTuple):
+    """What a row of history tells a reader: score and explanation as JSON, the band in force, and why it is held."""
+
+    body: str
+    band: str | None
+    held: str | None
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +112,7 @@ def _entry(row: Sequence[Json]) -> Entry:
         band=band,
         held=held,
         score=_score.decode(body),
+        body=body,
         inputs=_inputs.decode(inputs),
     )
 
@@ -125,7 +137,7 @@ def append(tx: Tx, entries: Iterable[Entry]) -> int:
             None if entry.score.value is None else int(entry.score.value * 1000),
             entry.band,
             entry.held,
-            encode(entry.score).decode(),
+            entry.body,
             encode(entry.inputs).decode(),
         )
         for entry in entries
@@ -143,12 +155,22 @@ def latest(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> 
     return {entry.account: entry for entry in map(_entry, _newest(reader, scorer, accounts, "t.as_of <= ?", as_of))}
 
 
-def standings(
-    reader: Reader, scorer: str, accounts: Sequence[str], as_of: str, *, earlier: bool = False
-) -> dict[str, Standing]:
-    """Return each account's newest row of this day or an earlier one in short; with `earlier`, of an earlier day alone."""
-    rows = _newest(reader, scorer, accounts, f"t.as_of {'<' if earlier else '<='} ?", as_of, columns=_SHORT)
+def told(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Told]:
+    """Return what each account's newest row of this day or an earlier one tells a reader."""
+    rows = _newest(reader, scorer, accounts, "t.as_of <= ?", as_of, columns="s.account, s.body, s.band, s.held")
+    return {account: Told(*rest) for account, *rest in rows}
+
+
+def standings(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, Standing]:
+    """Return each account's newest row of this day or an earlier one in short."""
+    rows = _newest(reader, scorer, accounts, "t.as_of <= ?", as_of, columns=_SHORT)
     return {found.account: found for found in map(_standing, rows)}
+
+
+def bands_before(reader: Reader, scorer: str, accounts: Sequence[str], as_of: str) -> dict[str, str | None]:
+    """Return the band that was in force for each account after its newest row of an earlier day, if there is one."""
+    rows = _newest(reader, scorer, accounts, "t.as_of < ?", as_of, columns="s.account, s.band")
+    return {row[0]: row[1] for row in rows}
 
 
 def computed_before(

@@ -10,6 +10,7 @@ import msgspec
 from wellkept.errors import RejectedError
 from wellkept.records import Json, Record
 from wellkept.store.engine import Store, Tx
+from wellkept.store.plain import encode_plain
 
 if TYPE_CHECKING:
     from wellkept.store.records import RecordTables
@@ -92,14 +93,12 @@ class StoredState:
 def encoded(instance: str, key: str, value: Json) -> str:
     """Return a value of a plugin's state as it is stored. Raises `RejectedError`, see `StoredState.set`."""
     try:
-        raw = msgspec.json.encode(value)
-        faithful = msgspec.json.decode(raw) == value
-    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
-        raw, faithful = b"", False
-    if not faithful:
+        text = encode_plain(value)
+    except ValueError as error:
         raise RejectedError(
-            f"{instance}: the state {key!r} is not plain JSON", guidance="use None, bool, int, float, str, list and dict"
-        )
-    if len(raw) > VALUE_LIMIT:
-        raise RejectedError(f"{instance}: the state {key!r} has {len(raw)} bytes, more than {VALUE_LIMIT}")
-    return raw.decode()
+            f"{instance}: the state {key!r} is not plain JSON: {error}",
+            guidance="use None, bool, int, float, str, list and dict",
+        ) from None
+    if (size := len(text.encode())) > VALUE_LIMIT:
+        raise RejectedError(f"{instance}: the state {key!r} has {size} bytes, more than {VALUE_LIMIT}")
+    return text

@@ -11,16 +11,15 @@ if TYPE_CHECKING:
     from wellkept.store.postgres.database import PgDatabase
 
 
-def open_database(dsn: str, *, busy_seconds: float = BUSY_SECONDS) -> PgDatabase:
-    """Make sure that a store is there, of the newest schema, and return its database.
+def database_at(dsn: str, *, busy_seconds: float = BUSY_SECONDS) -> PgDatabase:
+    """Return a database as it is.
 
     Args:
         dsn: A URL ``postgresql://...``.
         busy_seconds: How long to wait for another process that writes, and for a server that does not answer.
 
     Raises:
-        StoreError: The driver is not installed, the URL is none, or what is there is no store.
-        RetryableError: The database cannot be reached.
+        StoreError: The driver is not installed, or the URL is none.
     """
     try:
         from wellkept.store.postgres.database import PgDatabase
@@ -28,8 +27,18 @@ def open_database(dsn: str, *, busy_seconds: float = BUSY_SECONDS) -> PgDatabase
         raise StoreError(
             "a store in PostgreSQL needs its driver", guidance="install it: pip install 'wellkept[postgresql]'"
         ) from error
+    return PgDatabase(dsn, busy_seconds=busy_seconds)
+
+
+def open_database(dsn: str, *, busy_seconds: float = BUSY_SECONDS) -> PgDatabase:
+    """Make sure that a store is there, of the newest schema, and return its database.
+
+    Raises:
+        StoreError: See `database_at`; or what is there is no store.
+        RetryableError: The database cannot be reached.
+    """
+    database = database_at(dsn, busy_seconds=busy_seconds)
     from wellkept.store.postgres.migrate import prepare
 
-    database = PgDatabase(dsn, busy_seconds=busy_seconds)
     prepare(database)
     return database

@@ -11,6 +11,7 @@ from psycopg import RawCursor
 
 from wellkept.errors import RetryableError, StoreError
 from wellkept.redact import REDACTOR
+from wellkept.store.columns import quoted
 from wellkept.store.database import BUSY_SECONDS, Connection, MisfitError, UncertainError
 from wellkept.store.postgres.connection import COLLIDED, LOCKED, PgConnection, adapters, described, is_lost
 
@@ -37,6 +38,7 @@ class PgDatabase:
         dsn: How to reach it: a URL ``postgresql://...``.
         busy_seconds: How long to wait for another process that writes, and for a server that does not answer.
         pause_seconds: See `PAUSE_SECONDS`.
+        schema: The schema to work in, where it is not the one that the URL leads to.
 
     Raises:
         StoreError: It is no such URL.
@@ -45,18 +47,21 @@ class PgDatabase:
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
     path: Path | None = None
 
-    def __init__(self, dsn: str, *, busy_seconds: float = BUSY_SECONDS, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS,
+        schema: str | None = None,
+    ) -> None:
         self._options = _parsed(dsn)
+        if schema is not None:
+            self._options["options"] = f"{self._options.get('options', '')} -csearch_path={quoted(schema)}"
         self.label = _label(self._options)
         self.busy_seconds = busy_seconds
         self._pause_seconds = pause_seconds
         self._adapters = adapters()
-
-    def environment(self) -> dict[str, str]:
-        """Return how to reach it as the variables that PostgreSQL's own programs read."""
-        names = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER", "password": "PGPASSWORD"}
-        names |= {name: f"PG{name.upper()}" for name in ("sslmode", "sslrootcert", "sslcert", "sslkey", "options", "service")}
-        return {names[name]: str(value) for name, value in self._options.items() if name in names}
 
     def connect(self, *, readonly: bool) -> PgConnection:
         """Open a connection; tries once."""
@@ -123,7 +128,7 @@ class PgDatabase:
         """Rewrite all tables. What the server itself keeps, its log of changes and its backups, is not in our hands."""
         connection = _pg(writer)
         tables = connection.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'"
+            "SELECT relname FROM pg_class WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'"
             " AND (pg_relation_size(oid) > 0 OR pg_relation_size(NULLIF(reltoastrelid, 0)) > 0) ORDER BY relname"
         ).fetchall()
         older = (

@@ -9,7 +9,7 @@ import psycopg
 
 from wellkept.errors import StoreError
 from wellkept.store.database import Connection
-from wellkept.store.migrate import MIGRATIONS, failed, is_old, revisions, run
+from wellkept.store.migrate import MIGRATIONS, failed, is_old, run, steps
 from wellkept.store.postgres.database import WRITER_LOCK, PgDatabase
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
 
 
-def prepare(database: PgDatabase, *, folder: Path = MIGRATIONS) -> None:
+def prepare(database: PgDatabase, *, folder: Path = MIGRATIONS, until: str | None = None) -> None:
     """Create or migrate a store.
 
     One transaction holds everything, so a migration that is cut off leaves the store as it was, and of two processes that
@@ -27,12 +27,13 @@ def prepare(database: PgDatabase, *, folder: Path = MIGRATIONS) -> None:
     Args:
         database: Where it is.
         folder: Where the migrations are.
+        until: The revision to stop at, for a store that another one of an earlier version is copied into.
 
     Raises:
         StoreError: The store is newer than this program, is no store, or a migration failed.
         RetryableError: The database cannot be reached, or another process kept the store locked for too long.
     """
-    known = revisions(folder)
+    known = steps(until, folder)
     try:
         connection = database.connect(readonly=False)
         try:
@@ -78,7 +79,7 @@ def _upgrade(database: PgDatabase, raw: psycopg.Connection[Any], known: list[str
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {round(database.busy_seconds * 1000)}")
             connection.exec_driver_sql(f"SELECT {WRITER_LOCK}")  # the lock comes first: all of this happens once
             if is_old(database.label, _current(connection), known):
-                run(connection, folder)
+                run(connection, folder, known[-1])
     except DBAPIError as error:
         if isinstance(error.orig, psycopg.Error) and "lock_timeout" in str(error.orig) + str(error.statement):
             raise error.orig from error
