@@ -152,12 +152,10 @@ class Vendor:
         return await answer.send(writer)
 
 
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without anything in it, made once: migrating costs a second."""
-    path = tmp_path_factory.mktemp("store") / "empty.db"
-    open_store(path, FakeClock()).close()
-    return path
+@pytest.fixture
+def empty_store(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A store without anything in it."""
+    return made_once("http", lambda path: open_store(path, FakeClock()).close())
 
 
 @pytest.fixture
@@ -208,9 +206,8 @@ async def http(store: Store, clock: FakeClock, redactor: Redactor) -> AsyncItera
 
 
 @pytest.fixture
-async def tls_vendor(tmp_path: Path) -> AsyncIterator[str]:
-    """A server whose certificate nobody vouches for."""
-    import ssl
+def certificate(tmp_path: Path) -> Path:
+    """A key and a certificate of its own for localhost and vendor.example: nobody vouches for it."""
     from datetime import UTC, datetime, timedelta
 
     from cryptography import x509
@@ -220,7 +217,7 @@ async def tls_vendor(tmp_path: Path) -> AsyncIterator[str]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     today = datetime.now(UTC)
-    certificate = (
+    made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -228,13 +225,22 @@ async def tls_vendor(tmp_path: Path) -> AsyncIterator[str]:
         .serial_number(1)
         .not_valid_before(today - timedelta(days=1))
         .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName("vendor.example")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = tmp_path / "server.pem"
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return pem
+
+
+@pytest.fixture
+async def tls_vendor(certificate: Path) -> AsyncIterator[str]:
+    """A server whose certificate nobody vouches for."""
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(certificate)
 
     async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()

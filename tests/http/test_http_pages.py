@@ -66,6 +66,20 @@ async def test_pages_by_a_cursor_in_the_body(client: Client, vendor: Any) -> Non
     assert [request.query.get("after") for request in vendor.requests] == [None, "c1", "17"]
 
 
+async def test_pages_by_a_cursor_in_a_header(client: Client, vendor: Any) -> None:
+    vendor.play(
+        vendor.answer(json=[{"id": "a"}], headers={"X-Next-Cursor": "c1"}),
+        vendor.answer(json=[{"id": "b"}]),
+    )
+
+    def following(page: Rows[Row]) -> str | None:
+        return page.headers.get("x-next-cursor")
+
+    pages = [page async for page in cursor_pages(client, "/rows", Row, param="after", cursor=following, rows=())]
+    assert [row.id for page in pages for row, _ in page.rows] == ["a", "b"]
+    assert [request.query.get("after") for request in vendor.requests] == [None, "c1"]
+
+
 async def test_a_bad_row_does_not_stop_paging(client: Client, vendor: Any) -> None:
     vendor.play(
         vendor.answer(body=b'{"data":[{"id":"a","x":NaN},{"id":"b"}],"next":"c1"}'),

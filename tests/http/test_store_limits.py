@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from wellkept.store import Store, limits
 from wellkept.store.limits import Lease, Settled, Wait
 
+pytestmark = pytest.mark.both
+
 
 def fullest_window(instants: list[int], per: int) -> int:
     """Return the largest number of instants in any ``[t, t + per)``."""
@@ -82,6 +84,7 @@ class Process:
         return arrival
 
 
+@pytest.mark.both(False)
 @given(
     st.integers(1, 30),
     st.sampled_from([100, 1000, 10_000, 60_000]),
@@ -134,6 +137,7 @@ def test_the_budget_is_used_up(store: Store, requests: int, per: int) -> None:
     assert process.got >= 0.9 * 8 * requests
 
 
+@pytest.mark.both(False)
 @pytest.mark.parametrize("crowd", [2, 3, 7])
 @pytest.mark.parametrize(("requests", "per"), [(1, 1000), (10, 60_000), (100, 1000)])
 def test_nobody_starves(store: Store, requests: int, per: int, crowd: int) -> None:
@@ -189,6 +193,7 @@ def test_a_clock_that_is_put_back_does_not_block_for_ever(store: Store) -> None:
     pytest.fail("permits from the future were never given back")
 
 
+@pytest.mark.both(False)
 def test_the_row_stays_small(store: Store) -> None:
     report: list[Settled] = []
     for now in range(0, 150_000, 100):

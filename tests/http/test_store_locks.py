@@ -13,6 +13,8 @@ from wellkept.errors import LeaseLostError, RetryableError
 from wellkept.store import Store, locks, open_store
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 
 def test_one_holder_at_a_time(store: Store) -> None:
     assert store.write_now(lambda tx: locks.acquire(tx, "run", "a", 1000, 0)) == 1

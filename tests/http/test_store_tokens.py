@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,10 @@ from wellkept.store import Store, Tx, open_store
 from wellkept.store.tokens import StoredTokens
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 KEY = "0123456789abcdef-of-tests"
+DAY = 86_400_000
 
 
 def tokens(store: Store, clock: FakeClock, instance: str = "acme", key: str = KEY) -> StoredTokens:
@@ -107,3 +111,37 @@ async def test_put_is_durable(store: Store, clock: FakeClock, monkeypatch: pytes
     monkeypatch.setattr(store, "write", spy)
     await tokens(store, clock).put("oauth", {})
     assert asked == [True]
+
+
+@pytest.mark.parametrize(
+    ("token", "ends"),
+    [
+        ({"access": "a", "issued_at": 0, "expires_at": 30 * DAY}, 30 * DAY),
+        ({"access": "a", "issued_at": 0, "expires_at": 1800_000}, None),  # renewed by whoever uses it
+        ({"access": "a", "refresh": "r", "issued_at": 0, "expires_at": 30 * DAY}, None),  # its refresh token does not end
+        ({"access": "a", "refresh": "r", "issued_at": 0, "expires_at": 1, "refresh_expires_at": 90 * DAY}, 90 * DAY),
+        ({"access": "a", "refresh": "r", "issued_at": 0, "expires_at": 1, "refresh_expires_at": 14 * DAY}, None),
+        ({"access": "a", "issued_at": 0, "expires_at": None}, None),
+        ({"access": "a", "expires_at": "soon", "issued_at": None}, None),
+    ],
+)
+async def test_when_a_token_ends_that_a_person_must_renew(
+    store: Store, clock: FakeClock, token: dict[str, Any], ends: int | None
+) -> None:
+    mine = tokens(store, clock)
+    await mine.put("oauth", token)
+    await mine.put("other", {"access": "b"})
+    await tokens(store, clock, "desk").put("oauth", {"access": "c", "issued_at": 0, "expires_at": 20 * DAY})
+    with store.read() as reader:
+        assert mine.ends_at(reader, 14 * DAY) == ends
+
+
+async def test_the_first_token_counts_and_one_that_does_not_open_hides_no_other(store: Store, clock: FakeClock) -> None:
+    mine = tokens(store, clock)
+    for name, days in (("later", 60), ("first", 40)):
+        await mine.put(name, {"access": "a", "issued_at": 0, "expires_at": days * DAY})
+    await tokens(store, clock, key="another key of this length").put("sealed otherwise", {"access": "b"})
+    sql = "INSERT INTO tokens (instance, name, sealed, updated_at) VALUES ('acme', 'of a newer program', ?, 0)"
+    store.write_now(lambda tx: tx.execute(sql, (b"\x09",)))
+    with store.read() as reader:
+        assert mine.ends_at(reader, 14 * DAY) == 40 * DAY

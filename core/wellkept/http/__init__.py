@@ -9,6 +9,7 @@ happened at the vendor. Pages are walked with `cursor_pages`, `token_pages`, `li
 from wellkept.http.auth import Auth, Basic, Bearer, Header
 from wellkept.http.call import Timing
 from wellkept.http.client import Classify, Client
+from wellkept.http.concurrency import together
 from wellkept.http.errors import NotAllowedError, OutcomeUnknown, StatusError
 from wellkept.http.factory import Http, make_http
 from wellkept.http.limit import RateLimit
@@ -41,5 +42,6 @@ __all__ = [
     "link_pages",
     "make_http",
     "ndjson",
+    "together",
     "token_pages",
 ]

@@ -176,6 +176,8 @@ async def run(
 ) -> T:
     """Make tries until one succeeds, or trying again is no use or comes too late.
 
+    The first try is made plainly: most succeed, and tenacity's account of tries takes as long as a try's own work.
+
     Args:
         call: The request.
         attempt: Makes one try.
@@ -184,7 +186,6 @@ async def run(
         timing: See there.
         random: Uniform in 0 to 1, for the back-off.
     """
-    from tenacity import AsyncRetrying, retry_if_exception
 
     def again(error: BaseException) -> bool:
         return call.retry and isinstance(error, RetryableError) and not isinstance(error, CredentialsError)
@@ -198,11 +199,29 @@ async def run(
         late = clock.monotonic() + state.upcoming_sleep > call.deadline
         return late or state.attempt_number >= timing.attempts or state.upcoming_sleep > timing.patience
 
+    async def retried(failure: Exception) -> T:
+        from tenacity import AsyncRetrying, retry_if_exception
+
+        failures = [failure]
+
+        async def next_try() -> T:
+            if failures:
+                raise failures.pop()
+            return await attempt()
+
+        retrying = AsyncRetrying(sleep=clock.sleep, wait=wait, stop=stop, retry=retry_if_exception(again), reraise=True)
+        return await retrying(next_try)
+
     call.deadline = clock.monotonic() + seconds
-    retrying = AsyncRetrying(sleep=clock.sleep, wait=wait, stop=stop, retry=retry_if_exception(again), reraise=True)
     try:
         async with in_time(call, seconds):
-            return await retrying(attempt)
+            try:
+                return await attempt()
+            except RetryableError as error:
+                if not again(error):
+                    raise
+                failure = error
+            return await retried(failure)
     except WellkeptError as error:
         concluded = call.concluded(error)
         if concluded is error:

@@ -441,10 +441,14 @@ def _encoding(incoming: Incoming) -> str:
 
 def _looks_cut(response: Response) -> bool:
     """Whether a JSON body lacks its end: some servers end a body that broke off as if it were whole."""
-    if "json" not in response.headers.get("content-type", "") or response.body.lstrip()[:1] not in {b"{", b"["}:
+    if "json" not in response.headers.get("content-type", ""):
         return False
+    first = response.body.lstrip()[:1]
     try:
-        msgspec.json.decode(response.body, type=msgspec.Raw)  # only walks over it
+        if first == b"{":
+            response.members()
+        elif first == b"[":
+            msgspec.json.decode(response.body, type=msgspec.Raw)  # only walks over it
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return is_cut(response.body)
     return False

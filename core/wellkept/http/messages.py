@@ -153,6 +153,9 @@ class Outgoing:
         return f"{target}{'&' if '?' in target else '?'}{urlencode(self.params)}" if self.params else target
 
 
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
 class Response:
     """An answer, read to its end.
 
@@ -164,7 +167,7 @@ class Response:
         url: Where it came from, without the query.
     """
 
-    __slots__ = ("body", "headers", "status", "url", "where")
+    __slots__ = ("_members", "body", "headers", "status", "url", "where")
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, where: str = "", url: str = "") -> None:
         self.status = status
@@ -172,6 +175,7 @@ class Response:
         self.body = body
         self.where = where
         self.url = url
+        self._members: dict[str, msgspec.Raw] | None = None
 
     def __repr__(self) -> str:
         return f"Response({self.where!r}, {self.status}, {len(self.body)} bytes)"
@@ -199,6 +203,17 @@ class Response:
                 raise RetryableError(f"{self.where}: the answer was cut off") from None
             reason = reason_of(error)
         raise FatalError(f"{self.where}: the answer is not what was expected: {reason}")
+
+    def members(self) -> Mapping[str, msgspec.Raw]:
+        """Return the members of the JSON object in the body, undecoded: found once, as that walks over all of it.
+
+        Raises:
+            msgspec.ValidationError: It is JSON, but no object.
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: It is not JSON.
+        """
+        if self._members is None:
+            self._members = _members.decode(self.body)
+        return self._members
 
     def at(self, path: Sequence[str]) -> Any:
         """Return the value at a path of keys in the JSON body, or None where there is none; cheap on large bodies.

@@ -99,7 +99,7 @@ async def cursor_pages(
             places.visit(str(following))
             query = {**(params or {}), param: following}
         response = await client.request(method, path, params=query, **options)
-        page = decode_rows(response.body, row_type, path=rows, id_field=id_field)
+        page = decode_rows(response, row_type, path=rows, id_field=id_field)
         yield page
         following = _next(page, cursor)
         if following is None:
@@ -149,7 +149,7 @@ async def token_pages(
             places.visit(str(following))
             body = _with(body, into, following)
         response = await client.request(method, path, json=body, **options)
-        page = decode_rows(response.body, row_type, path=rows, id_field=id_field)
+        page = decode_rows(response, row_type, path=rows, id_field=id_field)
         yield page
         following = _next(page, token)
         if following is None:
@@ -190,7 +190,7 @@ async def link_pages(
         response = await client.request("GET", address, params=query, **options)
         if query is None:
             places.visit(address)
-        page = decode_rows(response.body, row_type, path=rows, id_field=id_field)
+        page = decode_rows(response, row_type, path=rows, id_field=id_field)
         yield page
         found = next_link(response.headers.get("link", "")) if link is None else _next(page, link)
         if found is None:

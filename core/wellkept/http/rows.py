@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 
 from wellkept.errors import FatalError, RetryableError
 from wellkept.http import ranges
+from wellkept.http.messages import Response
 from wellkept.http.salvage import BrokenPageError, Odd, members, parse, split_object, split_page
 from wellkept.source import Reject
 
@@ -25,6 +26,8 @@ Raw = msgspec.Raw
 _VALUE = re.compile(r"^(Invalid (?:enum )?value) .*?( - at `.*`)?$", re.DOTALL)
 _PLACE = re.compile(r"[\w.-]{1,40}")
 _FAILURES = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_object = msgspec.json.Decoder(dict[str, Raw])
+_array = msgspec.json.Decoder(list[Raw])
 
 
 class Envelope(Mapping[str, Any]):
@@ -80,19 +83,21 @@ class Rows(Generic[T]):
         rest: What stands beside them, such as ``has_more``.
         last_id: The id of the page's last row, rejected or not: where reading goes on at vendors that page by id. None for
             an empty page, or when it cannot be read.
+        headers: Of the answer, names in lower case, for vendors that say there where the next page is.
     """
 
     rows: list[tuple[T, Raw]]
     rejects: list[Reject]
     rest: Envelope
     last_id: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def decode_rows(body: bytes, row_type: type[T], *, path: Sequence[str] = ("data",), id_field: str = "id") -> Rows[T]:
+def decode_rows(body: bytes | Response, row_type: type[T], *, path: Sequence[str] = ("data",), id_field: str = "id") -> Rows[T]:
     """Decode the array of rows at `path` of a JSON page.
 
     Args:
-        body: The page.
+        body: The page, best as the answer that it came in: that was looked over already.
         row_type: What each row is decoded into, usually a small `msgspec.Struct`.
         path: Keys that lead to the array; empty when the page is the array.
         id_field: The field that names a row.
@@ -101,23 +106,15 @@ def decode_rows(body: bytes, row_type: type[T], *, path: Sequence[str] = ("data"
         RetryableError: The page was cut off.
         FatalError: There is no array at `path`, or what stands around it is malformed.
     """
+    answer = body if isinstance(body, Response) else Response(200, {}, body)
     keys = (path,) if isinstance(path, str) else tuple(path)
     try:
-        raws, rest = _cut_out(body, keys)
+        raws, rest = _cut_out(answer, keys)
     except _FAILURES:
-        raws, rest = _salvaged(body, keys)
-    rows: list[tuple[T, Raw]] = []
-    rejects: list[Reject] = []
-    decoder, probe = _tools(row_type)
-    sound = _is_utf8(body)
-    for raw in raws:
-        decoded = _row(raw, decoder, probe, id_field, sound=sound)
-        if isinstance(decoded, Reject):
-            rejects.append(decoded)
-        else:
-            rows.append((decoded, raw))
+        raws, rest = _salvaged(answer.body, keys)
+    rows, rejects = _decoded(raws, row_type, id_field, sound=_is_utf8(answer.body))
     last_id = read_id(bytes(raws[-1]), id_field) if raws else None
-    return Rows(rows, rejects, rest, last_id)
+    return Rows(rows, rejects, rest, last_id, answer.headers)
 
 
 def decode_line(line: bytes, row_type: type[T], *, id_field: str = "id") -> tuple[T, Raw] | Reject:
@@ -155,19 +152,19 @@ def reason_of(error: Exception) -> str:
     return f"{match[1]}{match[2] or ''}" if match else str(error)
 
 
-def _cut_out(body: bytes, path: tuple[str, ...]) -> tuple[list[Raw], Envelope]:
+def _cut_out(answer: Response, path: tuple[str, ...]) -> tuple[list[Raw], Envelope]:
     """Cut the rows out of a well-formed page."""
     levels: list[dict[str, Raw | Envelope]] = []
-    part = Raw(body)
+    part = Raw(answer.body)
     for depth, key in enumerate(path):
         try:
-            level: dict[str, Raw | Envelope] = msgspec.json.decode(part, type=dict[str, Raw])
+            level: dict[str, Raw | Envelope] = dict(answer.members() if depth == 0 else _object.decode(part))
             part = level.pop(key)  # type: ignore[assignment]
         except (msgspec.ValidationError, KeyError):
             raise FatalError(f"the page has no `{'.'.join(path[: depth + 1])}`") from None
         levels.append(level)
     try:
-        raws = msgspec.json.decode(part, type=list[Raw])
+        raws = _array.decode(part)
     except msgspec.ValidationError:
         raise FatalError(f"the page has no list of rows at `{'.'.join(path) or '$'}`") from None
     return raws, _nested(path, levels)
@@ -193,6 +190,25 @@ def _nested(path: tuple[str, ...], levels: list[dict[str, Raw | Envelope]]) -> E
 
 def _unreadable(where: str, *, cut: bool) -> RetryableError | FatalError:
     return RetryableError(f"{where} was cut off") if cut else FatalError(f"{where} is not JSON, or malformed around its rows")
+
+
+def _decoded(raws: list[Raw], row_type: type[T], id_field: str, *, sound: bool) -> tuple[list[tuple[T, Raw]], list[Reject]]:
+    """Decode rows: all in one go where each of them is good, as almost always; else one by one."""
+    decoder, probe = _tools(row_type)
+    if sound and probe is None:
+        try:
+            return list(zip(map(decoder.decode, raws), raws, strict=True)), []
+        except _FAILURES:
+            pass
+    rows: list[tuple[T, Raw]] = []
+    rejects: list[Reject] = []
+    for raw in raws:
+        decoded = _row(raw, decoder, probe, id_field, sound=sound)
+        if isinstance(decoded, Reject):
+            rejects.append(decoded)
+        else:
+            rows.append((decoded, raw))
+    return rows, rejects
 
 
 def _row(raw: Raw, decoder: msgspec.json.Decoder[T], probe: ranges.Probe | None, id_field: str, *, sound: bool) -> T | Reject:
