@@ -18,6 +18,8 @@ from wellkept.store import dead_letters, limits
 if TYPE_CHECKING:
     from tests.alerts.conftest import House
 
+pytestmark = pytest.mark.both
+
 ROOT = Path(__file__).resolve().parents[2]
 HOUR = 3_600_000
 DAY = 24 * HOUR

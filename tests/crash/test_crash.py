@@ -9,19 +9,17 @@ from __future__ import annotations
 import collections
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.crash.world import Driver, World, driver, free_ports
+from tests.crash.world import Driver, Place, World, driver, place
 
-from wellkept.testing import Server
 from wellkept.testing.mail import MailSink
 from wellkept_stripe.simulator import StripeSimulator
 
-__all__ = ["driver"]
+__all__ = ["driver", "place"]
 
 SHARES = 4
 
@@ -86,7 +84,7 @@ class Job(World):
         self.mail = MailSink(self.ports[1])
 
     def serve(self) -> list[AbstractContextManager[Any]]:
-        return [Server(self.vendor, self.ports[0]), self.mail]
+        return [self.mail]
 
     def configure(self) -> dict[str, str]:
         rates = [f"2020-01-01,{code},USD,1.1" for code in ("EUR", "GBP", "JPY", "CNY", "KWD", "ISK")]
@@ -117,16 +115,10 @@ class Job(World):
 
 
 @pytest.fixture(scope="module")
-def ports() -> Iterator[tuple[int, ...]]:
-    with free_ports(2) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def undisturbed(driver: Driver, ports: tuple[int, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[World, World]:
+def undisturbed(driver: Driver, place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, World]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    first = Job(folder / "first", driver, ports).play()
-    return first, Job(folder / "second", driver, ports, first).play()
+    first = Job(folder / "first", driver, place).play()
+    return first, Job(folder / "second", driver, place, first).play()
 
 
 def test_the_undisturbed_runs_do_something(undisturbed: tuple[Job, Job]) -> None:
@@ -152,12 +144,12 @@ def test_there_is_no_other_way_to_touch_the_world(undisturbed: tuple[Job, Job]) 
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("run", [1, 2])
 def test_killed_at_every_boundary_and_restarted(
-    run: int, share: int, undisturbed: tuple[Job, Job], driver: Driver, ports: tuple[int, ...], tmp_path: Path
+    run: int, share: int, undisturbed: tuple[Job, Job], driver: Driver, place: Place, tmp_path: Path
 ) -> None:
     """The kills of a run are dealt out, so that the tests can run side by side."""
     expected = undisturbed[run - 1]
     for number in expected.kills(asking=6)[share::SHARES]:
-        world = Job(tmp_path / str(number), driver, ports, undisturbed[0] if run == 2 else None)
+        world = Job(tmp_path / str(number), driver, place, undisturbed[0] if run == 2 else None)
         world.play(number)
         name = f"killed at boundary {number} of run {run}"
         assert world.rows() == expected.rows(), name

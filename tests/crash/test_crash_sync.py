@@ -1,29 +1,28 @@
 """Promise 1, vendor by vendor: killed at any boundary of its sync and restarted, a connector ends with the same rows.
 
-Around requests that only read, every third boundary is tried: see `World.kills`. The vendors' own limits are off: the two
+Around requests that only read, every sixth boundary is tried: see `World.kills`. The vendors' own limits are off: the two
 sides have clocks of their own here, and ours passes waits in no time.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.crash.world import START, Driver, World, driver, free_ports
+from tests.crash.world import START, Driver, Place, World, driver, place
 
-from wellkept.testing import FakeClock, Server, Simulator
+from wellkept.testing import FakeClock
 from wellkept.testing.world import World as Market
 from wellkept_hubspot.simulator import HubSpotSimulator
 from wellkept_mixpanel.simulator import MixpanelSimulator
 from wellkept_mixpanel.simulator.state import GROUP_KEY
 from wellkept_zendesk.simulator import ZendeskSimulator
 
-__all__ = ["driver"]
+__all__ = ["driver", "place"]
 
 MARKET = Market(accounts=2, seed=3, now=START)
 
@@ -116,8 +115,8 @@ VENDORS = {
 class Sync(World):
     """One connector alone."""
 
-    def __init__(self, vendor: str, folder: Path, driver: Driver, ports: tuple[int, ...], after: World | None = None) -> None:
-        super().__init__(folder, driver, ports, after)
+    def __init__(self, vendor: str, folder: Path, driver: Driver, place: Place, after: World | None = None) -> None:
+        super().__init__(folder, driver, place, after)
         self.name = vendor
         self.plays = VENDORS[vendor]
 
@@ -126,10 +125,7 @@ class Sync(World):
         return {self.ports[0]: self.name}
 
     def make(self) -> None:
-        self.vendor: Simulator = self.plays.make(self.clock)
-
-    def serve(self) -> list[AbstractContextManager[Any]]:
-        return [Server(self.vendor, self.ports[0])]
+        self.vendor = self.plays.make(self.clock)
 
     def configure(self) -> dict[str, str]:
         import tomlkit
@@ -141,20 +137,14 @@ class Sync(World):
         self.plays.change(self.vendor)
 
 
-@pytest.fixture(scope="module")
-def ports() -> Iterator[tuple[int, ...]]:
-    with free_ports(1) as found:
-        yield found
-
-
 @pytest.fixture(scope="module", params=["zendesk", "mixpanel", "hubspot"])
 def undisturbed(
-    request: pytest.FixtureRequest, driver: Driver, ports: tuple[int, ...], tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, driver: Driver, place: Place, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Sync, Sync]:
     folder = tmp_path_factory.mktemp(request.param)
-    first = Sync(request.param, folder / "first", driver, ports)
+    first = Sync(request.param, folder / "first", driver, place)
     first.play()
-    second = Sync(request.param, folder / "second", driver, ports, first)
+    second = Sync(request.param, folder / "second", driver, place, first)
     second.play()
     return first, second
 
@@ -172,11 +162,11 @@ def test_the_undisturbed_runs_read_something(undisturbed: tuple[Sync, Sync]) -> 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("run", [1, 2])
 def test_killed_at_every_boundary_and_restarted(
-    run: int, undisturbed: tuple[Sync, Sync], driver: Driver, ports: tuple[int, ...], tmp_path: Path
+    run: int, undisturbed: tuple[Sync, Sync], driver: Driver, place: Place, tmp_path: Path
 ) -> None:
     expected = undisturbed[run - 1]
-    for number in expected.kills(asking=3):
-        world = Sync(expected.name, tmp_path / str(number), driver, ports, undisturbed[0] if run == 2 else None)
+    for number in expected.kills(asking=6):
+        world = Sync(expected.name, tmp_path / str(number), driver, place, undisturbed[0] if run == 2 else None)
         world.play(number)
         assert world.rows() == expected.rows(), f"{expected.name}: killed at boundary {number} of run {run}"
         shutil.rmtree(world.folder)

@@ -13,13 +13,14 @@ import subprocess
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from wellkept.testing.clock import FakeClock
+from wellkept.testing.switch import Switch
 
 HERE = Path(__file__).parent
 KILLED = 137
@@ -57,6 +58,18 @@ class Driver:
         self._errors.close()
 
 
+class Place(NamedTuple):
+    """Where the outside of an installation is; always the same, so that configurations are too.
+
+    Attributes:
+        switch: Shows the vendor, at the first of the ports.
+        ports: Where servers listen; nobody does at the second one.
+    """
+
+    switch: Switch
+    ports: tuple[int, int]
+
+
 class World(ABC):
     """A vendor and an installation, through one of two runs.
 
@@ -65,14 +78,17 @@ class World(ABC):
     Args:
         folder: A new folder for the installation.
         driver: Runs it.
-        ports: Where servers listen; always the same, so that configurations are too.
+        place: Where its outside is.
         after: What the first run left, for a world that begins with the second one.
     """
 
-    def __init__(self, folder: Path, driver: Driver, ports: tuple[int, ...], after: World | None = None) -> None:
+    vendor: Any
+
+    def __init__(self, folder: Path, driver: Driver, place: Place, after: World | None = None) -> None:
         self.folder = folder
         self.driver = driver
-        self.ports = ports
+        self.place = place
+        self.ports = place.ports
         self.after = after
         self.boundaries: list[str] = []
         self.clock = FakeClock(START)
@@ -88,9 +104,9 @@ class World(ABC):
     def make(self) -> None:
         """Make the vendor."""
 
-    @abstractmethod
     def serve(self) -> list[AbstractContextManager[Any]]:
-        """Return the servers."""
+        """Return the servers beside the vendor's."""
+        return []
 
     @abstractmethod
     def configure(self) -> dict[str, str]:
@@ -119,7 +135,9 @@ class World(ABC):
         with ExitStack() as stack:
             for server in self.serve():
                 stack.enter_context(server)
+            self.place.switch.app = self.vendor
             self._run(kill_at)
+            self.place.switch.app = None
         return self
 
     def _run(self, kill_at: int) -> None:
@@ -188,15 +206,12 @@ class World(ABC):
         return found
 
 
-@contextmanager
-def free_ports(count: int) -> Iterator[tuple[int, ...]]:
-    """Yield ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        found = tuple(each.getsockname()[1] for each in sockets)
-    yield found
+@pytest.fixture(scope="module")
+def place(simulator_server: tuple[Switch, str]) -> Place:
+    switch, url = simulator_server
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        return Place(switch, (int(url.rpartition(":")[2]), other.getsockname()[1]))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,11 +17,19 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from wellkept.cli import main
+from wellkept.cli.exits import Exit
 from wellkept.plugins import discover
-from wellkept.store import audit, instances, locks, open_store
+from wellkept.store import audit, instances, locks, migrate, open_store, owners
+from wellkept.store.catalogue import tables_of
+from wellkept.store.copy import Content, compare
+from wellkept.store.engine import peek
+from wellkept.store.migrate import revisions
+from wellkept.store.postgres.database import PgDatabase
+from wellkept.store.postgres.migrate import prepare
 from wellkept.testing import Server
 from wellkept.testing.distributions import write_distribution
 
@@ -33,7 +41,8 @@ DAY = 86_400_000
 PLUGIN = """
 import os
 from pydantic import BaseModel, ConfigDict
-from wellkept import CheckResult, Finding, PluginInfo, Source, hookimpl
+from wellkept import Batch, CheckResult, Finding, PluginInfo, Source, Stream, hookimpl
+from wellkept.records import Account
 from wellkept.secrets import Secret
 
 class Options(BaseModel):
@@ -45,8 +54,9 @@ class Vendor(Source):
     def __init__(self, ctx):
         self.ctx = ctx
     def streams(self):
-        return []
-    def read(self, request): ...
+        return [Stream(name="invoices", records=(Account,), doc="Invoices.")]
+    async def read(self, request):
+        yield Batch(records=[], cursor={})
     async def check(self):
         if self.ctx.config.url:
             await self.ctx.http(self.ctx.config.url).get("/account")
@@ -166,6 +176,33 @@ def test_a_plugin_that_is_missing_or_does_not_fit(used: Path, doctor: Doctor, tm
     assert found["plugins", "vendor"]["mend"] == "pip install --upgrade wellkept wellkept-vendor"
 
 
+BROKEN = """\
+from wellkept import PluginInfo, hookimpl
+class Plugin:
+    @hookimpl
+    def describe(self):
+        return PluginInfo(name="broken", api="1.0", summary="Breaks.")
+    @hookimpl
+    def sources(self, ctx):
+        return 1 // 0
+plugin = Plugin()
+"""
+
+
+def test_a_plugin_that_raises_comes_with_a_mend(used: Path, doctor: Doctor, tmp_path: Path) -> None:
+    write_distribution(
+        tmp_path / "site", "wellkept-broken", plugins={"broken": "broken_module:plugin"}, modules={"broken_module": BROKEN}
+    )
+    with (used / "plugins.toml").open("a") as file:
+        file.write("[plugins.broken]\n")
+    code, found = doctor()
+    assert code == 4
+    item = found["instance broken", "collect"]
+    assert item["message"].startswith("broken [wellkept-broken 1.0]: the hook 'sources' failed: ZeroDivisionError")
+    assert item["mend"].startswith("pip install --upgrade wellkept-broken; ")
+    assert found["instance vendor", "credential"]["grade"] == "ok"
+
+
 def test_a_permission_that_is_missing(used: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VENDOR_API_KEY", "bad-key-value")
     code, found = doctor()
@@ -227,6 +264,56 @@ def test_a_store_is_not_migrated_by_asking(used: Path, doctor: Doctor) -> None:
     assert found["store", "schema"]["mend"].startswith("upgrade Wellkept")
 
 
+@pytest.mark.parametrize("more", [(), ("--offline",)])
+def test_a_store_of_an_older_schema_stays_so(here: Path, doctor: Doctor, address: Path | str, more: tuple[str, ...]) -> None:
+    """Whoever asks how it is after an upgrade may still want to go back."""
+    with (here / "plugins.toml").open("a") as file:
+        file.write(f'[wellkept]\nstore = "{address}"\n')
+    older = revisions()[0]
+    if isinstance(address, Path):
+        migrate.prepare(address, until=older)
+    else:
+        with psycopg.connect(address) as connection:
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        prepare(PgDatabase(address), until=older)
+    code, found = doctor(*more)
+    assert code == 0, [item for item in found.values() if item["grade"] in {"warn", "bad"}]
+    assert found["store", "schema"]["grade"] == "note"
+    assert "wellkept backup" in found["store", "schema"]["mend"]
+    with peek(address) as reader:
+        assert migrate.revision_of(reader) == older
+        assert reader.all("SELECT key FROM meta WHERE key <> 'origin'") == []
+
+
+def test_an_empty_database_stays_empty(here: Path, doctor: Doctor, postgres: str) -> None:
+    with psycopg.connect(postgres) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    with (here / "plugins.toml").open("a") as file:
+        file.write(f'[wellkept]\nstore = "{postgres}"\n')
+    code, found = doctor()
+    assert code == 0
+    assert found["store", "schema"]["mend"] == "wellkept run"
+    with peek(postgres) as reader:
+        assert tables_of(reader) == []
+
+
+def test_looking_writes_nothing(here: Path, doctor: Doctor, address: Path | str) -> None:
+    """Not even that the store came back from a backup: that is for whoever works with it."""
+    with (here / "plugins.toml").open("a") as file:
+        file.write(f'[wellkept]\nstore = "{address}"\n')
+    assert main(["score"]) == 0
+    with closing(open_store(address)) as store:
+        store.write_now(lambda tx: tx.execute("INSERT INTO meta (key, value) VALUES ('backup_at', '5')"))
+
+    def content() -> dict[str, Content]:
+        with peek(address) as reader:
+            return compare(reader, reader, "", "")
+
+    before = content()
+    assert doctor("--offline")[0] == 0
+    assert content() == before
+
+
 def test_an_audit_trail_that_was_changed(used: Path, doctor: Doctor) -> None:
     with closing(open_store(used / "wellkept.db")) as store:
         store.write_now(lambda tx: audit.append(tx, "effect.done", "acc", {}, now=0))
@@ -248,7 +335,7 @@ def test_an_instance_that_was_stopped(used: Path, doctor: Doctor) -> None:
 def test_stale_leases_and_those_that_are_held(used: Path, doctor: Doctor) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    host = socket.gethostname()
+    host = owners.place()
     with closing(open_store(used / "wellkept.db")) as store:
         store.write_now(lambda tx: locks.acquire(tx, "run", f"{host}:{gone.pid}:0", 600_000, NOW))
         store.write_now(lambda tx: locks.acquire(tx, "serve", f"{host}:{os.getpid()}:0", 600_000, NOW))
@@ -274,6 +361,51 @@ def test_what_waits_for_a_person(used: Path, doctor: Doctor) -> None:
     assert "retry KEY --i-know" in found["work", "effects (doubt)"]["mend"]
     assert found["work", "dead letters"]["message"] == "crm.deals: 1"
     assert "the oldest for" in found["work", "inbox"]["message"]
+
+
+HELD = (
+    "INSERT INTO outbox (key, own_key, run_id, policy, policy_version, capability, kind, payload, reason, state, hold,"
+    " planned_at) VALUES ('k', 'k', 'r', 'p', '1', 'task.create', 'once', '{{}}', 'r', 'held', '{hold}', 0)"
+)
+STOPPED = "INSERT INTO instances (instance, plugin, state, reason) VALUES ('vendor', 'vendor', '{state}', 'HTTP 401')"
+LETTER = (
+    "INSERT INTO dead_letters (instance, stream, digest, reason, raw, first_at, last_at)"
+    " VALUES ('vendor', 'invoices', 'd', 'r', x'00', 0, 0)"
+)
+HINT = "INSERT INTO inbox (instance, hint_id, stream, object_id, at, received_at) VALUES ('vendor', 'h', 'invoices', '', 0, 0)"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "place"),
+    [
+        (HELD.format(hold="approval"), ("work", "effects (approval)")),
+        (HELD.format(hold="restored"), ("work", "effects (restored)")),
+        (HELD.format(hold="doubt"), ("work", "effects (doubt)")),
+        (HELD.format(hold="tries"), ("work", "effects (tries)")),
+        (LETTER, ("work", "dead letters")),
+        (HINT, ("work", "inbox")),
+        (STOPPED.format(state="disabled"), ("instance vendor", "disabled")),
+        (STOPPED.format(state="paused"), ("instance vendor", "paused")),
+    ],
+)
+def test_what_it_says_mends_it(used: Path, doctor: Doctor, trouble: str, place: tuple[str, str]) -> None:
+    """Each command that a finding names is there and takes what is named. After the last one the finding is gone."""
+    with closing(sqlite3.connect(used / "wellkept.db")) as connection, connection:
+        connection.execute(trouble)
+    finding = doctor("--offline")[1][place]
+    assert finding["grade"] != "ok"
+    given = {"RUN": "r", "KEY": "k", "NO": "1", "TEXT": "so it is"}
+    found = [command for command in _commands(finding["mend"]) if command != ["serve"]]
+    assert found, finding["mend"]
+    for alternative in found:
+        assert main([given.get(word, word) for word in alternative]) in {Exit.OK, Exit.PARTIAL}, alternative
+        after = doctor("--offline")[1].get(place)
+    assert after is None or after["grade"] == "ok", after
+
+
+def _commands(mend: str) -> list[list[str]]:
+    """Return the commands that a text names, each of them up to the next punctuation mark."""
+    return [command.split() for command in re.findall(r"wellkept ([a-z][^,;:]*)", mend)]
 
 
 def test_alerts_that_are_open_or_could_not_be_sent(used: Path, doctor: Doctor) -> None:
@@ -317,6 +449,8 @@ def test_a_store_in_postgresql(here: Path, doctor: Doctor, postgres: str) -> Non
     assert code == 0, [item for item in found.values() if item["grade"] in {"warn", "bad"}]
     assert found["store", "database"]["grade"] == found["store", "audit"]["grade"] == "ok"
     assert ("machine", "clock") not in found
+    assert main(["backup", "copy.db"]) == main(["restore", "copy.db"]) == 0
+    assert 'DROP SCHEMA "public_before_restore_' in doctor("--offline")[1]["store", "copies"]["mend"]
     with closing(open_store(postgres)) as store:
         store.write_now(lambda tx: audit.append(tx, "effect.done", "acc", {}, now=0))
         store.write_now(lambda tx: tx.execute("UPDATE audit SET at = 1"))

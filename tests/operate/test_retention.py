@@ -18,6 +18,8 @@ from wellkept.store.erase import erase
 from wellkept.store.records import RecordTables
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 NOW = 1_795_219_200_000
 DAY = 86_400_000
 SETTINGS = Retention()

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,15 @@ MAIN = """
 import sys
 from wellkept import runtime
 from wellkept.cli import main
-from wellkept.serve import server
+from wellkept.serve import http, server
 from wellkept.store import open_store
 patience = {patience!r}
 server.GRACE_SECONDS = patience.get("grace", server.GRACE_SECONDS)
 server.CUT_OFF_SECONDS = patience.get("cut_off", server.CUT_OFF_SECONDS)
+server.TRACES_SECONDS = patience.get("traces", server.TRACES_SECONDS)
+http.CONNECTIONS = patience.get("connections", http.CONNECTIONS)
+http.REQUESTS = patience.get("requests", http.REQUESTS)
+http.HEAD_SECONDS = patience.get("head", http.HEAD_SECONDS)
 if {store!r}:
     runtime.open_store = lambda path, clock: open_store({store!r}, clock)
 sys.exit(main())
@@ -65,10 +69,10 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 class Process:
     """A server in a process of its own."""
 
-    def __init__(self, home: Home, number: int, patience: dict[str, float]) -> None:
+    def __init__(self, home: Home, number: int, patience: dict[str, float], *, before: Sequence[str] = ()) -> None:
         self._errors = home.folder / f"errors-{number}"
         self._out = home.folder / f"out-{number}"
-        command = [sys.executable, "-c", MAIN.format(patience=patience, store=home.url)]
+        command = [*before, sys.executable, "-c", MAIN.format(patience=patience, store=home.url)]
         path = os.pathsep.join([str(home.site), *filter(None, [os.environ.get("PYTHONPATH")])])
         with self._out.open("w") as out, self._errors.open("w") as errors:
             self.process = subprocess.Popen(
@@ -138,9 +142,13 @@ class Home:
         lines = path.read_text().splitlines() if path.exists() else []
         return [line.partition(" ")[2] for line in lines if pid is None or line.startswith(f"{pid} ")]
 
-    def serve(self, **patience: float) -> Process:
-        process = Process(self, len(self._processes), patience)
+    def start(self, *, before: Sequence[str] = (), **patience: float) -> Process:
+        process = Process(self, len(self._processes), patience, before=before)
         self._processes.append(process)
+        return process
+
+    def serve(self, *, before: Sequence[str] = (), **patience: float) -> Process:
+        process = self.start(before=before, **patience)
         process.url  # noqa: B018 - waits until it serves
         return process
 

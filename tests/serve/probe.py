@@ -97,6 +97,8 @@ class ProbeSource(WebhookSource):
 
     async def fetch(self, stream: Stream, ids: Sequence[str]) -> Batch:
         self._log(f"fetch {' '.join(ids)}")
+        if mode(self._folder) == "hang":
+            await asyncio.Event().wait()
         return Batch(records=[Account(id=id_, name="fetched", version=2) for id_ in ids])
 
     def receive(self, request: WebhookRequest) -> Received:

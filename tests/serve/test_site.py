@@ -91,6 +91,23 @@ def test_health(pages: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert pages.client.get("/health/live").status_code == 200, "a restart would not help"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of a file's size")
+def test_a_server_whose_disk_is_full_is_not_ready(pages: Site, clock: FakeClock) -> None:
+    """A transaction in which nothing is written would go well."""
+    import resource
+
+    assert pages.client.get("/health/ready").status_code == 200
+    clock.advance(1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    try:
+        full, live = pages.client.get("/health/ready"), pages.client.get("/health/live")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (full.status_code, full.json()["status"], live.status_code) == (503, "not ready", 200)
+    assert pages.client.get("/health/ready").status_code == 200
+
+
 async def test_metrics_say_how_things_stand(pages: Site, clock: FakeClock) -> None:
     assert pages.metric('wellkept_stream_stale{instance="probe",stream="accounts"}') == 1
     await Steps(pages.runtime).run()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellkept.errors import ConfigError
-from wellkept.schedule import Timer, parse
+from wellkept.schedule import Cron, Timer, parse
 from wellkept.serve.timetable import MOST_TRIES, Entry, Timetable
 from wellkept.store.schedules import Fired
 
@@ -64,8 +66,19 @@ def test_a_run_that_was_cut_off_is_begun_again_but_not_for_ever() -> None:
 
 
 def test_a_clock_that_was_put_back_stops_nobody() -> None:
-    fired = {"one": Fired(START + 1000 * HOUR, settled=True, tries=0)}
-    assert table().upcoming(fired, START) == {"one": at("2026-11-21T13:00:00Z")}
+    """Who is due then is let run at once, for nobody knows what was missed, and by its schedule from then on."""
+    ahead = {"one": Fired(START + 1000 * HOUR, settled=True, tries=0)}
+    (due,) = table().due(ahead, START)
+    assert (due.since, due.why, due.late(START)) == (START, "clock", "one (the clock was put back)")
+    assert table().upcoming(ahead, START) == {"one": START}
+    assert table().due({"one": Fired(START, settled=True, tries=0)}, START + 1000) == []
+
+
+def test_clocks_of_two_machines_that_differ_a_little_fire_nobody_twice() -> None:
+    noon = {"one": Fired(at("2026-11-21T12:00:03Z"), settled=True, tries=0)}
+    assert table().due(noon, at("2026-11-21T11:59:58Z")) == []
+    assert table().due(noon, at("2026-11-21T12:00:02Z")) == []
+    assert table().upcoming(noon, at("2026-11-21T12:00:02Z")) == {"one": at("2026-11-21T13:00:00Z")}
 
 
 def test_upcoming() -> None:
@@ -110,6 +123,55 @@ def test_when_clocks_change() -> None:
     assert moments("30 2 * * *", "Europe/Berlin", "2027-03-27T12:00Z", 2) == ["28 01:30", "29 00:30"]
     assert moments("30 2 * * *", "Europe/Berlin", "2027-10-30T12:00Z", 2) == ["31 00:30", "01 01:30"]
     assert moments("30 * * * *", "Europe/Berlin", "2027-10-30T23:00Z", 3) == ["30 23:30", "31 00:30", "31 01:30"]
+    assert moments("30 0 * * *", "Europe/Berlin", "2027-03-27T00:00Z", 3) == ["27 23:30", "28 22:30", "29 22:30"]
+    assert moments("15,30 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00Z", 3) == ["03 15:30", "03 15:45", "04 15:15"]
+
+
+SHIFTS = [
+    ("Europe/Berlin", "2027-03-28T01:00Z"),
+    ("Europe/Berlin", "2027-10-31T01:00Z"),
+    ("Australia/Lord_Howe", "2026-10-03T15:30Z"),  # by half an hour
+    ("Australia/Lord_Howe", "2027-04-03T15:00Z"),
+    ("America/Havana", "2026-03-08T05:00Z"),  # at midnight, to one o'clock
+    ("America/Havana", "2026-11-01T05:00Z"),
+    ("Antarctica/Troll", "2026-03-29T01:00Z"),  # by two hours
+    ("UTC", "2026-03-29T01:00Z"),
+]
+
+
+@pytest.mark.parametrize(("zone", "shift"), SHIFTS)
+@settings(max_examples=15, deadline=None)
+@given(
+    minutes=st.sampled_from(["0", "30", "59", "*/15", "15,30"]),
+    hours=st.sampled_from(["0", "1", "2", "3", "2,3", "0-4", "23", "*"]),
+    weekday=st.sampled_from(["*", "sun", "sat,mon"]),
+)
+def test_around_a_change_of_clocks_no_time_is_lost_and_none_comes_twice(
+    zone: str, shift: str, minutes: str, hours: str, weekday: str
+) -> None:
+    """Against all minutes of three days, one by one."""
+    schedule = parse(f"{minutes} {hours} * * {weekday}")
+    assert isinstance(schedule, Cron)
+    begin = datetime.fromisoformat(shift) - timedelta(days=1)
+    instants = [begin + timedelta(minutes=minute) for minute in range(1, 3 * 24 * 60)]
+
+    def wanted(shown: datetime) -> bool:
+        fits = shown.minute in schedule.minutes and shown.hour in schedule.hours
+        return fits and shown.isoweekday() % 7 in schedule.weekdays
+
+    shown = [instant.astimezone(ZoneInfo(zone)) for instant in instants]
+    expected = {instant for instant, local in zip(instants, shown, strict=True) if wanted(local)}
+    if hours != "*":
+        expected -= {instant for instant, local in zip(instants, shown, strict=True) if local.fold}
+        for before, after in pairwise(shown):
+            left_out = after.replace(tzinfo=None) - before.replace(tzinfo=None) - timedelta(minutes=1)
+            for late in range(max(0, int(left_out.total_seconds()) // 60)):
+                if wanted(before.replace(tzinfo=None) + timedelta(minutes=1 + late)):
+                    expected.add(after.astimezone(UTC) + timedelta(minutes=late))
+    timer, found, now = Timer(f"{minutes} {hours} * * {weekday}", zone), [], int(begin.timestamp()) * 1000
+    while (now := timer.next_after(now)) <= instants[-1].timestamp() * 1000:
+        found.append(datetime.fromtimestamp(now / 1000, UTC))
+    assert found == sorted(expected)
 
 
 def test_intervals_do_not_depend_on_when_one_began_to_count() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from tests.soak.conftest import handles, memory
 
+from wellkept.pipeline.report import RunReport
 from wellkept.runtime import Runtime
-from wellkept.steps import RunReport, Steps
+from wellkept.steps import Steps
 from wellkept.testing import FakeClock, Server
 from wellkept_stripe.simulator import StripeSimulator
 

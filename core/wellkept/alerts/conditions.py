@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wellkept.redact import redact_text
-from wellkept.store import dead_letters, instances, limits, outbox, runs
+from wellkept.store import approvals, dead_letters, instances, limits, runs
 from wellkept.store.alerts import Trouble
 from wellkept.store.cursors import LIVE
 from wellkept.store.runs import RunRow, StreamRow
@@ -67,6 +67,7 @@ class Limits:
 
     Attributes:
         stale: Age after which a stream's data do not count, by (instance, stream), of all that are configured.
+        jobs: Jobs that are configured, by instance and place in the run table.
         credential_days: See ``[alerts]``, as the two below.
         quota_share: The used part of a quota.
         dead_letters: New ones of an instance in a day.
@@ -74,6 +75,7 @@ class Limits:
     """
 
     stale: Mapping[tuple[str, str], timedelta]
+    jobs: Collection[tuple[str, str]] = ()
     credential_days: int = 14
     quota_share: float = 0.9
     dead_letters: int = 10
@@ -85,10 +87,12 @@ class Limits:
         settings: Alerts,
         stale: Mapping[tuple[str, str], timedelta],
         tokens: Callable[[Reader], Mapping[str, int]] | None = None,
+        jobs: Collection[tuple[str, str]] = (),
     ) -> Limits:
         """Take the limits from ``[alerts]``."""
         return cls(
             stale=stale,
+            jobs=jobs,
             credential_days=settings.credential_days,
             quota_share=settings.quota_share,
             dead_letters=settings.dead_letters,
@@ -107,7 +111,7 @@ def troubles(reader: Reader, limits_: Limits, now: int, known: Collection[tuple[
     """
     found = [
         *_broken(reader),
-        *_of_streams(reader, limits_.stale),
+        *_of_streams(reader, limits_),
         *_of_runs(reader),
         *_stale(reader, limits_, now),
         *_held(reader),
@@ -131,10 +135,10 @@ def _broken(reader: Reader) -> Iterator[Trouble]:
             )
 
 
-def _of_streams(reader: Reader, configured: Iterable[tuple[str, str]]) -> Iterator[Trouble]:
-    """Judge each instance by the newest read of each of its streams."""
+def _of_streams(reader: Reader, limits_: Limits) -> Iterator[Trouble]:
+    """Judge each instance by the newest read of each of its streams, and by the newest end of each of its jobs."""
     by_instance: dict[str, list[StreamRow]] = {}
-    for instance, stream in configured:
+    for instance, stream in (*limits_.stale, *limits_.jobs):
         if (row := runs.newest_of_stream(reader, instance, stream)) is not None:
             by_instance.setdefault(instance, []).append(row)
     for instance, rows in by_instance.items():
@@ -145,7 +149,8 @@ def _of_streams(reader: Reader, configured: Iterable[tuple[str, str]]) -> Iterat
         detail = _listed(
             f"{row.stream}: {row.error or row.note or f'{row.rejected} rows could not be understood'}" for row in bad
         )
-        if all(row.state in {"failed", "skipped"} for row in rows):
+        read = [row for row in rows if (instance, row.stream) in limits_.stale]
+        if read and all(row.state in {"failed", "skipped"} for row in read):
             yield Trouble("failed", instance, "critical", since, f"nothing could be read. {detail}")
         else:
             yield Trouble("partial", instance, "warning", since, detail)
@@ -203,8 +208,8 @@ def _stale(reader: Reader, limits_: Limits, now: int) -> Iterator[Trouble]:
 
 def _held(reader: Reader) -> Iterator[Trouble]:
     """What waits for approval is told by run; what is held otherwise, by reason."""
-    others: dict[Hold, list[outbox.HeldRun]] = {}
-    for row in outbox.held_runs(reader):
+    others: dict[Hold, list[approvals.HeldRun]] = {}
+    for row in approvals.held_runs(reader):
         if row.hold == "approval":
             text = f"{row.effects} effects of {row.accounts} accounts wait for approval: {row.note or 'no reason is known'}"
             yield Trouble("held", f"run {row.run}", "warning", row.since, text)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from wellkept.alerts.conditions import DAY_MS, Limits, troubles
 from wellkept.alerts.notices import Message, compose
 from wellkept.errors import WellkeptError
+from wellkept.pipeline.jobs import place
 from wellkept.pipeline.quiet import parse, quiet_until
 from wellkept.redact import REDACTOR, redact_exception
 from wellkept.secrets import Resolver, bind
@@ -72,7 +73,12 @@ class Watch:
             settings.alerts,
             base=runtime.config.base,
             zone=settings.wellkept.timezone,
-            limits=Limits.of(settings.alerts, stale_limits(runtime), tokens),
+            limits=Limits.of(
+                settings.alerts,
+                stale_limits(runtime),
+                tokens,
+                jobs=[(name, place(job)) for name, instance in runtime.instances.items() for job in instance.jobs],
+            ),
         )
 
     async def attend(self, *, cycle: bool) -> bool:
@@ -142,9 +148,8 @@ class Watch:
         quiet = self._quiet is not None and quiet_until(now, self._quiet, self._zone) is not None
         with self._store.read() as reader:
             for channel in self._ways:
-                notices = [
-                    notice for notice in alerts.waiting(reader, channel) if not quiet or notice.episode.severity == "critical"
-                ]
+                waiting = alerts.waiting(reader, channel, now)
+                notices = [notice for notice in waiting if not quiet or notice.episode.severity == "critical"]
                 if any(notice.not_before <= now for notice in notices):
                     found[channel] = notices
         return found

@@ -10,6 +10,7 @@ from wellkept.doctor.finding import Finding
 
 if TYPE_CHECKING:
     from wellkept.instance import Instance
+    from wellkept.problems import Problem
     from wellkept.runtime import Runtime
 
 SKEW_SECONDS = 60.0
@@ -36,9 +37,17 @@ async def examine_instances(runtime: Runtime, advance: Callable[[int], object] =
     for problem in runtime.problems:
         if str(problem) not in known:
             area = f"instance {problem.instance}" if problem.instance else "plugins"
-            found.append(Finding(area, problem.stage, "bad", str(problem), problem.mend))
+            found.append(Finding(area, problem.stage, "bad", str(problem), problem.mend or _mend(problem)))
     found += [Finding("plugins", item.stage, "warn", str(item), item.mend) for item in dict.fromkeys(runtime.plugins.remarks)]
     return found + _skew(runtime)
+
+
+def _mend(problem: Problem) -> str:
+    """Return what to do about a problem that does not say so itself."""
+    if problem.stage == "config" or problem.distribution is None:
+        return f"correct it, then: wellkept check {problem.instance or ''}".rstrip()
+    name = problem.distribution.split()[0]
+    return f"pip install --upgrade {name}; where that does not help, tell its author what `wellkept -vv doctor` says"
 
 
 async def _examine(runtime: Runtime, instance: Instance) -> list[Finding]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from wellkept.doctor.finding import Finding, Grade
-from wellkept.store import alerts, dead_letters, inbox, instances, limits, locks, outbox
+from wellkept.store import alerts, approvals, dead_letters, inbox, instances, limits, owners
 from wellkept.store.outbox import Hold
 from wellkept.store.runs import LEASE, LEASE_SECONDS
 
@@ -39,7 +38,7 @@ def _leases(reader: Reader, now: int) -> Iterator[Finding]:
         owner, ends = held.get(name, ("", 0))
         if ends == 0:
             continue
-        if _is_gone(owner) or ends <= now:
+        if owners.is_gone(owner) or ends <= now:
             mend = "none is needed: the next one takes it over at once"
             yield Finding("work", f"lease of {what}", "note", f"stale: {owner} is gone without giving it back", mend)
         else:
@@ -49,11 +48,6 @@ def _leases(reader: Reader, now: int) -> Iterator[Finding]:
     for run, host, pid in rows:
         mend = "none is needed: the next run marks it as interrupted, and goes on from its commits"
         yield Finding("work", "run", "note", f"{run} (process {pid} on {host}) gives no sign of life", mend)
-
-
-def _is_gone(owner: str) -> bool:
-    host, pid, *_ = (*owner.rsplit(":", 2), "", "")
-    return host == socket.gethostname() and pid.isdigit() and locks.is_gone(int(pid))
 
 
 def _breaker(reader: Reader) -> Iterator[Finding]:
@@ -76,17 +70,18 @@ def _quotas(reader: Reader, settings: Settings, now: int) -> Iterator[Finding]:
             yield Finding("work", f"limit of {credential}", "note", f"the vendor asked us to wait {(until - now) // 1000} s")
 
 
+_LETTERS = "wellkept dead-letters list, then: wellkept dead-letters retry NO, or: wellkept dead-letters drop NO"
 _MENDS: dict[Hold, str] = {
     "approval": "wellkept effects list --state held, then: wellkept effects approve RUN",
-    "restored": "compare with the vendors, then: wellkept effects accept-restore",
-    "doubt": "look at the vendor, then: wellkept effects retry KEY --i-know, or: wellkept effects reject KEY",
+    "restored": "compare with the vendors, then: wellkept effects accept-restore, and: wellkept effects approve RUN",
+    "doubt": "look at the vendor, then: wellkept effects retry KEY --i-know, or: wellkept effects reject KEY --reason TEXT",
     "tries": "mend the cause, then: wellkept effects retry KEY",
 }
 
 
 def _waiting(reader: Reader, now: int) -> Iterator[Finding]:
     counts: dict[Hold, int] = {}
-    for row in outbox.held_runs(reader):
+    for row in approvals.held_runs(reader):
         counts[row.hold] = counts.get(row.hold, 0) + row.effects
     for hold, mend in _MENDS.items():
         if hold in counts:
@@ -94,7 +89,7 @@ def _waiting(reader: Reader, now: int) -> Iterator[Finding]:
     letters = dead_letters.counts(reader)
     if letters:
         names = ", ".join(f"{instance}.{stream}: {count}" for (instance, stream), count in sorted(letters.items())[:5])
-        yield Finding("work", "dead letters", "warn", names, "wellkept dead-letters list")
+        yield Finding("work", "dead letters", "warn", names, _LETTERS)
     oldest = reader.value("SELECT MIN(received_at) FROM inbox WHERE done_at IS NULL")
     if oldest is not None and now - int(oldest) > HOUR_MS:
         open_hints = sum(inbox.waiting(reader).values())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from apscheduler.events import EVENT_JOB_MISSED  # type: ignore[import-untyped]
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]
+from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
+    from wellkept.schedule import Timer
     from wellkept.serve.timetable import Timetable
 
 MISFIRE_GRACE_SECONDS = 60
@@ -38,7 +41,7 @@ class Alarm:
             ring()
 
         for entry in timetable.entries:
-            self._scheduler.add_job(sound, entry.timer.trigger, id=entry.instance, name=f"schedule of {entry.instance}")
+            self._scheduler.add_job(sound, _Trigger(entry.timer), id=entry.instance, name=f"schedule of {entry.instance}")
         self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
     def start(self) -> None:
@@ -50,5 +53,16 @@ class Alarm:
         self._scheduler.shutdown(wait=False)
 
     def _missed(self, event: Any) -> None:
-        _log.warning("%s: its time %s was missed; it is caught up", event.job_id, event.scheduled_run_time.isoformat())
+        name, when = event.job_id, event.scheduled_run_time.isoformat()
+        _log.warning("%s: its time %s was missed; it is caught up", name, when, extra={"instance": name})
         self._ring()
+
+
+class _Trigger(BaseTrigger):  # type: ignore[misc]
+    """A timer as APScheduler knows it. However many times were missed, the next one is after now."""
+
+    def __init__(self, timer: Timer) -> None:
+        self._timer = timer
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:  # noqa: ARG002 - APScheduler's
+        return datetime.fromtimestamp(self._timer.next_after(int(now.timestamp() * 1000)) / 1000, UTC)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from wellkept.errors import LeaseLostError, WellkeptError
 from wellkept.events import Event
+from wellkept.logs import log_fields
+from wellkept.pipeline.inbox import back_off_ms
+from wellkept.pipeline.report import RunReport
 from wellkept.redact import redact_exception
 from wellkept.serve.labour import Labour
-from wellkept.steps import RunReport, Steps, Terms
-from wellkept.store import Store, Tx, runs, schedules
+from wellkept.steps import Steps, Terms
+from wellkept.store import Store, Tx, inbox, runs, schedules
 from wellkept.store.runs import Run, RunStoppedError, RunUnderWayError
 
 if TYPE_CHECKING:
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 20.0
 """How long a run may take to obey its deadline. Then it is left behind, in its thread, and can commit nothing any more."""
+
+Outcome = Literal["done", "failed", "parked", "cut off"]
+"""How a task ended: well or not by itself (``failed`` also if it hangs), because it was told to, or before it could."""
 
 _log = logging.getLogger("wellkept.serve")
 
@@ -123,10 +130,11 @@ class Conductor:
                 await self.leave()
         finally:
             self._labour = None
-        ended_itself = self._tell(task, labour)
+        with self._named():
+            outcome = self._tell(task, labour)
         run, self._run = self._run, None
-        if run is not None and ended_itself and task.due:
-            await self._settle(task)
+        if run is not None:
+            await self._note(task, outcome)
         return run is not None
 
     # --- how it ends ---
@@ -143,18 +151,22 @@ class Conductor:
             where = runs.whereabouts(reader, run)
         reason = f"it hung in {where} and was left behind"
         await self._store.write(lambda tx: runs.abandon(tx, run, reason, now))
-        _log.error("run %s: %s; a restart of the server frees what it holds", run.id, reason)
+        _log.error("run %s: %s; a restart of the server frees what it holds", run.id, reason, extra={"run": run.id})
         runtime.observe(Event(kind="run.finished", at=now, run=run.id, state="failed", reason=reason))
 
-    def _tell(self, task: Task, labour: Labour[RunReport]) -> bool:
-        """Log how a task ended. Returns whether it came to an end of its own.
+    def _named(self) -> AbstractContextManager[None]:
+        """Let log lines carry the run, if it has begun."""
+        return nullcontext() if self._run is None else log_fields(run=self._run.id)
+
+    def _tell(self, task: Task, labour: Labour[RunReport]) -> Outcome:
+        """Log how a task ended, and return that.
 
         Raises:
             LeaseLostError: Another server took over.
         """
         name = task.kind if self._run is None else f"run {self._run.id} ({task.kind})"
         if not labour.ended.is_set():
-            return True
+            return "failed"
         waiting, self._waiting = self._waiting, None
         try:
             report = labour.result()
@@ -164,24 +176,37 @@ class Conductor:
             self._waiting = error.message
             if waiting != error.message:
                 _log.info("%s waits: %s", name, error.message)
-            return False
+            return "cut off"
         except RunStoppedError as error:
             _log.info("%s: %s", name, error.message)
-            return False
+            return "parked"
         except asyncio.CancelledError:
             _log.warning("%s: cut off", name)
-            return False
+            return "cut off"
         except Exception as error:  # noqa: BLE001 - the server must outlive any run
             _log.error("%s: failed: %s", name, redact_exception(error), exc_info=not isinstance(error, WellkeptError))
-            return True
+            return "failed"
         level = logging.INFO if report.state == "done" else logging.WARNING
         _log.log(level, "%s: %s: %s", name, report.state, "; ".join(report.summary))
-        return True
+        return "done"
 
-    async def _settle(self, task: Task) -> None:
+    async def _note(self, task: Task, outcome: Outcome) -> None:
+        """Write down how a run ended, for whoever finds the next task.
+
+        Raises:
+            LeaseLostError: Another server took over.
+        """
+        now = self._store.clock.now()
+
         def job(tx: Tx) -> None:
             self._leadership.check(tx)
-            schedules.settle(tx, task.instances)
+            if outcome in {"done", "failed"}:
+                schedules.settle(tx, task.instances)
+            elif outcome == "parked":
+                schedules.park(tx, task.instances)
+            if outcome == "failed" and task.kind == "hints":
+                open_hints = inbox.due_until(tx, task.newest_hint, now)
+                inbox.postpone(tx, [(hint.seq, now + back_off_ms(hint.attempts)) for hint in open_hints])
 
         await self._store.write(job)
 
@@ -200,7 +225,8 @@ class Conductor:
         self._run = run
         run.stopping = self._stopping
         if task.due:
-            _log.info("run %s: due: %s", run.id, ", ".join(item.late(run.started_at) for item in task.due))
+            due = ", ".join(item.late(run.started_at) for item in task.due)
+            _log.info("run %s: due: %s", run.id, due, extra={"run": run.id})
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
@@ -217,5 +243,5 @@ async def _work(steps: Steps, task: Task) -> RunReport:
     if task.kind == "hints":
         return await steps.hints()
     if task.kind == "wake" or not any(item.reads for item in task.due):
-        return await steps.wake()
-    return await steps.run([(item.instance, None) for item in task.due if item.reads])
+        return await steps.wake(task.instances)
+    return await steps.run([(item.instance, None) for item in task.due if item.reads], jobs_of=task.instances)

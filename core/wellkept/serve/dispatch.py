@@ -45,7 +45,7 @@ class Dispatcher:
                 newest = inbox.newest(reader)
                 if inbox.news(reader, self._seen, self._hints_at or 0, now) & self._hooked:
                     return Task(kind="hints", newest_hint=newest)
-            if schedules.came_due(reader, schedules.newest_start(reader), now):
+            if schedules.came_due(reader, schedules.newest_start(reader, now), now):
                 return Task(kind="wake")
         return None
 

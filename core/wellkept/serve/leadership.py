@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import os
-import socket
 
 from wellkept.errors import LeaseLostError
-from wellkept.store import Store, Tx, locks
+from wellkept.store import Store, Tx, locks, owners
 from wellkept.store.engine import Reader
 from wellkept.store.heartbeat import Heartbeat
 from wellkept.store.runs import BEATS
@@ -16,7 +13,6 @@ from wellkept.store.runs import BEATS
 LEASE = "serve"
 """Name of the lock that the server holds which schedules."""
 
-_counter = itertools.count()
 _mine: set[str] = set()
 """Owners of this process that hold the lease, or believe so."""
 
@@ -34,7 +30,6 @@ class Leadership:
         """Set when another server took over."""
         self._store = store
         self._seconds = lease_seconds
-        self._host = socket.gethostname()
         self._owner = ""
         self._epoch: int | None = None
         self._heart: Heartbeat | None = None
@@ -46,7 +41,7 @@ class Leadership:
 
     async def take(self) -> bool:
         """Take the lease if it is free, has lapsed, or belongs to a process of this machine that is gone; hold it on."""
-        owner = f"{self._host}:{os.getpid()}:{next(_counter)}"
+        owner = owners.new()
 
         def job(tx: Tx) -> int | None:
             self._free_dead(tx)
@@ -99,8 +94,6 @@ class Leadership:
         row = tx.one("SELECT owner, epoch FROM locks WHERE name = ?", (LEASE,))
         if row is None:
             return
-        host, pid, _ = str(row[0]).rsplit(":", 2)
-        if host != self._host:
-            return
-        if row[0] not in _mine if int(pid) == os.getpid() else locks.is_gone(int(pid)):
+        owner = str(row[0])
+        if owner not in _mine if owners.is_ours(owner) else owners.is_gone(owner):
             locks.release(tx, LEASE, row[0], row[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,14 +12,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from wellkept.alerts import stale_limits
-from wellkept.errors import ConfigError, LeaseLostError, WellkeptError
+from wellkept.errors import LeaseLostError, WellkeptError
 from wellkept.redact import redact_exception
 from wellkept.serve.alarm import Alarm
 from wellkept.serve.conductor import GRACE_SECONDS, Conductor
 from wellkept.serve.dispatch import Dispatcher
+from wellkept.serve.http import Http, address_of, listen
 from wellkept.serve.leadership import Leadership
 from wellkept.serve.lookout import Lookout
 from wellkept.serve.metrics import Metrics
@@ -41,8 +39,8 @@ SWITCH_SECONDS = 0.001
 CUT_OFF_SECONDS = 5.0
 """How long a run that is cut off has to give its lease back."""
 
-CONNECTIONS = 512
-"""Connections at the same time; further ones are answered 503."""
+TRACES_SECONDS = 3.0
+"""How long the last traces may take to leave: a collector that is away must not hold up the end."""
 
 _log = logging.getLogger("wellkept.serve")
 
@@ -111,7 +109,6 @@ class Server:
         """Stop: park what is under way, within `stop_seconds`. Called again: at once."""
         if self._stopping.is_set():
             self._hurried.set()
-            self._conductor.cut_off()
             return
         _log.info("stopping; a run under way has %.0f s to park its work", self._settings.stop_seconds)
         self._stopping.set()
@@ -127,8 +124,8 @@ class Server:
         Raises:
             ConfigError: The address cannot be listened on.
         """
-        http = _Http(site(self._runtime, self.metrics, lambda: self.role))
-        listener = _listen(self._settings.host, self._settings.port)
+        http = Http(site(self._runtime, self.metrics, lambda: self.role))
+        listener = listen(self._settings.host, self._settings.port)
         switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         try:
@@ -136,8 +133,8 @@ class Server:
                 serving = asyncio.create_task(http.serve(sockets=[listener]), name="http")
                 serving.add_done_callback(self._http_ended)
                 if started is not None:
-                    started(_address(listener))
-                _log.info("serving on %s", _address(listener))
+                    started(address_of(listener))
+                _log.info("serving on %s", address_of(listener))
                 parked = await self._work()
                 http.should_exit = True
                 await serving
@@ -145,7 +142,7 @@ class Server:
             listener.close()
             sys.setswitchinterval(switch)
             if self._tracing is not None:
-                await asyncio.to_thread(self._tracing.close)
+                await self._close_tracing(self._tracing)
             await self._runtime.disconnect()
         if not self._conductor.left_behind:
             self._conductor.close()
@@ -163,13 +160,16 @@ class Server:
         """Schedule while this server leads, stand by while it does not; ends within `stop_seconds` of a stop."""
         work = asyncio.create_task(self._lead_or_stand_by(), name="schedule")
         await self._stopping.wait()
-        done, _ = await asyncio.wait({work}, timeout=self._settings.stop_seconds)
-        parked = bool(done) and not self._hurried.is_set()
-        if not done:
-            _log.error("what was under way did not end within %.0f s, and is cut off", self._settings.stop_seconds)
+        hurried = asyncio.create_task(self._hurried.wait(), name="hurry")
+        await asyncio.wait({work, hurried}, timeout=self._settings.stop_seconds, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        parked = work.done() and not self._hurried.is_set()
+        if not work.done():
+            why = "is to end at once" if self._hurried.is_set() else f"did not end within {self._settings.stop_seconds:.0f} s"
+            _log.error("what was under way %s, and is cut off", why)
             self._conductor.cut_off()
-            done, _ = await asyncio.wait({work}, timeout=CUT_OFF_SECONDS)
-            if not done:
+            await asyncio.wait({work}, timeout=CUT_OFF_SECONDS)
+            if not work.done():
                 with suppress(WellkeptError):
                     await self._conductor.leave()
                 work.cancel()
@@ -256,6 +256,14 @@ class Server:
         self._observers.append(tracing.observe)
         return tracing
 
+    @staticmethod
+    async def _close_tracing(tracing: Tracing) -> None:
+        closing = threading.Thread(target=tracing.close, name="traces", daemon=True)
+        closing.start()
+        await asyncio.to_thread(closing.join, TRACES_SECONDS)
+        if closing.is_alive():
+            _log.warning("the last traces could not be sent within %.0f s, and are dropped", TRACES_SECONDS)
+
     def _metrics(self) -> Metrics:
         return Metrics(
             self._runtime.store,
@@ -286,47 +294,3 @@ class Server:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-class _Http(uvicorn.Server):
-    """uvicorn in the server's own event loop; signals are the server's business."""
-
-    def __init__(self, app: uvicorn.config.ASGIApplication) -> None:  # type: ignore[name-defined]
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                lifespan="off",
-                ws="none",
-                server_header=False,
-                limit_concurrency=CONNECTIONS,
-                timeout_graceful_shutdown=5,
-            )
-        )
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket.
-
-    Raises:
-        ConfigError: The address is taken, or not ours.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address, family=family, backlog=CONNECTIONS)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror}",
-            guidance="set `host` and `port` in [serve]; two servers on one machine need two ports",
-        ) from error
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

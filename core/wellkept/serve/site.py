@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from wellkept.runtime import Runtime
-    from wellkept.store import Store
+    from wellkept.store import Store, Tx
+
+READY_AT = "ready_at"
+"""Under this key of ``meta`` stands when the store last proved that it takes writes."""
 
 STORE_SECONDS = 2.0
 """How long the store may take to answer a server that is ready."""
@@ -81,9 +84,14 @@ def pages(store: Store, metrics: Metrics, role: Callable[[], str]) -> Sequence[R
 
 async def _problem_of(store: Store) -> str | None:
     """Say what is wrong with the store: a webhook could not be kept now. None when all is well."""
+
+    def job(tx: Tx) -> None:  # an empty transaction would not notice that the disk is full
+        note = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+        tx.execute(note, (READY_AT, str(store.clock.now())))
+
     try:
         async with asyncio.timeout(STORE_SECONDS):
-            await store.write(lambda tx: None, durable=True)  # noqa: ARG005 - an empty transaction
+            await store.write(job, durable=True)
     except TimeoutError:
         return f"the store did not answer within {STORE_SECONDS:.0f} s"
     except (RetryableError, StoreError) as error:

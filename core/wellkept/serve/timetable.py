@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 MOST_TRIES = 3
 """A run that was cut off so often in a row waits for its next time: it may be what brings the server down."""
 
+AHEAD_MS = 60_000
+"""Two machines' clocks may differ by so much. A firing that lies further ahead was noted before the clock was put back, and
+says nothing about what has been missed since."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -39,7 +43,7 @@ class Due:
         instance: The instance.
         reads: Its streams are read.
         since: Since when it has been due, epoch ms.
-        why: ``new`` was never fired, ``time`` has come, ``cut off`` was its last run.
+        why: ``new`` was never fired, ``time`` has come, ``cut off`` was its last run, ``clock`` was put back since.
     """
 
     instance: str
@@ -50,6 +54,8 @@ class Due:
     def late(self, now: int) -> str:
         """Say in words who is due and, if it waited for long, for how long."""
         minutes = (now - self.since) // 60_000
+        if self.why == "clock":
+            return f"{self.instance} (the clock was put back)"
         if self.why != "time":
             return f"{self.instance} ({self.why})"
         return f"{self.instance} ({minutes} minutes late)" if minutes else self.instance
@@ -77,9 +83,11 @@ class Timetable:
             last = fired.get(entry.instance)
             if last is None:
                 found.append(Due(entry.instance, entry.reads, now, "new"))
+            elif last.last_fired > now + AHEAD_MS:
+                found.append(Due(entry.instance, entry.reads, now, "clock"))
             elif not last.settled and last.tries < MOST_TRIES:
                 found.append(Due(entry.instance, entry.reads, last.last_fired, "cut off"))
-            elif (at := self._next(entry, last, now)) <= now:
+            elif (at := entry.timer.next_after(last.last_fired)) <= now:
                 found.append(Due(entry.instance, entry.reads, at, "time"))
         return found
 
@@ -87,26 +95,21 @@ class Timetable:
         """Return when each instance runs next, epoch ms; one that is due runs now."""
         due = {item.instance for item in self.due(fired, now)}
         return {
-            entry.instance: now if entry.instance in due else self._next(entry, fired[entry.instance], now)
+            entry.instance: now if entry.instance in due else entry.timer.next_after(fired[entry.instance].last_fired)
             for entry in self.entries
         }
-
-    @staticmethod
-    def _next(entry: Entry, last: Fired, now: int) -> int:
-        """Return the first time after the last firing. One that lies ahead was noted before the clock was put back."""
-        return entry.timer.next_after(min(last.last_fired, now))
 
 
 def timetable(runtime: Runtime) -> Timetable:
     """Return the timetable of an installation.
 
-    Instances with streams and without a schedule run by the one of ``[serve]``. An instance without streams runs only if it
-    has a schedule.
+    Instances with streams or jobs and without a schedule run by the one of ``[serve]``. An instance with neither runs only if
+    it has a schedule.
     """
     settings = runtime.settings
     entries = []
     for name, instance in runtime.instances.items():
-        text = instance.head.schedule or (settings.serve.schedule if instance.streams else None)
+        text = instance.head.schedule or (settings.serve.schedule if instance.streams or instance.jobs else None)
         if text is not None:
             timer = Timer(text, settings.wellkept.timezone)
             entries.append(Entry(instance=name, timer=timer, reads=bool(instance.streams)))
