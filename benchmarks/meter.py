@@ -7,6 +7,7 @@ in turns within one command, and the figure is the ratio.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -17,9 +18,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from wellkept.cli import GARBAGE
 
 HERE = Path(__file__).parent
 HISTORY = HERE / "history"
@@ -78,7 +82,7 @@ def run(command: Sequence[str | Path], *, folder: Path | None = None, env: dict[
     """
     begun = time.perf_counter()
     process = subprocess.Popen(
-        [*map(str, command)], cwd=folder, env=os.environ | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*map(str, command)], cwd=folder, env=_environment() | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert process.stdout is not None
     written = process.stdout.read()
@@ -91,8 +95,18 @@ def run(command: Sequence[str | Path], *, folder: Path | None = None, env: dict[
     return Cost(cpu=usage.ru_utime + usage.ru_stime, wall=wall, mib=mebibytes(usage.ru_maxrss))
 
 
+@cache
+def _environment() -> dict[str, str]:
+    """Return the environment of measured processes, once there is bytecode of this checkout, as pip leaves it of a package."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    sources = [HERE.parent / "core", *HERE.parent.glob("plugins/*/src")]
+    subprocess.run([PYTHON, "-m", "compileall", "-q", *sources], env=environment, check=True)
+    return environment
+
+
 def here(work: Callable[[], Any]) -> Cost:
-    """Run something in this process; the peak of memory is that of the process so far."""
+    """Run something in this process, as the command line does; the peak of memory is that of the process so far."""
+    gc.set_threshold(GARBAGE)
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     work()
     wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF)

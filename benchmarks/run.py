@@ -27,7 +27,7 @@ TARGETS: dict[str, tuple[str, str, bool]] = {
     "push": ("9", "delivery.py push", False),
     "retry": ("10", "manners.py retry", False),
     "outbox": ("11", "delivery.py outbox", False),
-    "webhooks": ("webhooks", "webhooks.py", True),
+    "webhooks": ("12", "webhooks.py", True),
 }
 """Name to number, command, and whether it takes minutes."""
 
@@ -46,7 +46,7 @@ def main() -> int:
     worst = 0
     for name, (number, command, long) in TARGETS.items():
         if wanted & {name, number} or (not wanted and (options.all or not long)):
-            remember = ["--remember"] if options.remember and name != "webhooks" else []
+            remember = ["--remember"] if options.remember else []
             script, *arguments = command.split()
             worst = max(worst, subprocess.run([PYTHON, HERE / script, *arguments, *remember], check=False).returncode)
             print(flush=True)

@@ -3,13 +3,15 @@
     python benchmarks/score.py [--accounts 100000] [--keep FOLDER] [--profile FILE]
 
 Figures of fewer accounts are extrapolated in proportion, and say so. The store is filled by copying a few hundred accounts of
-all kinds; filling is not measured.
+all kinds, each copy with figures of its own, for what is remembered from one account to the next must not look better than it
+is; filling is not measured.
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,6 +20,7 @@ from pathlib import Path
 
 from meter import Cost, Figure, finish, here
 
+from wellkept.cli import GARBAGE
 from wellkept.pipeline.measure import Feed, Plan, frame, measure
 from wellkept.pipeline.resolve import resolve
 from wellkept.pipeline.score import score
@@ -36,8 +39,17 @@ NOW = 1_795_219_200_000 + 6 * 3_600_000
 TODAY = date(2026, 11, 21)
 FULL = 100_000
 KINDS = 200
-"""Accounts that differ; the others are copies of them."""
+"""Accounts that are made one by one; the others are copies of them, with other figures."""
 COPIED = ("r_account", "r_subscription", "r_payment_method", "r_invoice", "r_ticket", "r_survey_response", "r_usage")
+OWN = dict.fromkeys(("id", "account_ref", "subject", "payment_method_ref"), 't."{0}" || copies.tail') | {
+    "mrr": 't."{0}" + 100 * copies.number',
+    "quantity": 't."{0}" + copies.number % 50',
+    "count": 't."{0}" + (copies.number + t."{0}") % 17',
+    "first_reply_minutes": 't."{0}" + copies.number % 101',
+    "resolution_minutes": 't."{0}" + copies.number % 1009',
+    "created_at": 't."{0}" - 3600000 * (copies.number % 97)',
+}
+"""What a copy has of its own, by column."""
 
 
 def customer(number: int) -> Iterator[Record]:
@@ -128,13 +140,12 @@ def fill(path: Path, accounts: int) -> None:
 
 
 def copy(tx: Tx, times: int) -> None:
-    """Multiply all accounts with their records; references within a copy stay within it."""
-    tx.execute("CREATE TEMPORARY TABLE copies (tail TEXT PRIMARY KEY)")
-    tx.many("INSERT INTO copies (tail) VALUES (?)", [(f"-{number:03}",) for number in range(1, times)])
+    """Multiply all accounts with their records; references within a copy stay within it, and each copy has its own figures."""
+    tx.execute("CREATE TEMPORARY TABLE copies (tail TEXT PRIMARY KEY, number INTEGER)")
+    tx.many("INSERT INTO copies (tail, number) VALUES (?, ?)", [(f"-{number:03}", number) for number in range(1, times)])
     for table in COPIED:
         names = [name for _, name, *_ in tx.rows(f"PRAGMA table_info({table})")]
-        moved = {"id", "account_ref", "subject", "payment_method_ref"}
-        values = ", ".join(f't."{name}" || copies.tail' if name in moved else f't."{name}"' for name in names)
+        values = ", ".join(OWN.get(name, 't."{0}"').format(name) for name in names)
         tx.execute(f"INSERT INTO {table} SELECT {values} FROM {table} t, copies ORDER BY t.id, copies.tail")  # noqa: S608
     tx.execute(
         "INSERT INTO accounts SELECT a.id || copies.tail, a.name, a.state, NULL, a.created_at, a.updated_at"
@@ -246,6 +257,7 @@ def main() -> int:
     parser.add_argument("--profile", help="write a profile of the whole to this file")
     parser.add_argument("--remember", action="store_true", help="add the figures to the history")
     options = parser.parse_args()
+    gc.set_threshold(GARBAGE)  # as the command line does
     found = targets(options.accounts, folder=options.keep, profile=options.profile)
     return finish("score", found, remember=options.remember)
 

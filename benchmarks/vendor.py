@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ MOST_PAGES = 500
 """Pages of a list that are rendered beforehand; longer lists would fill the memory, and are rendered as they are asked for."""
 ON_ITS_WAY = 0.1
 """Seconds within which a request may have left before its sender knew of the refusal of another one."""
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 FILLER = {f"field_{number}": "0123456789abcdefghijklmnopqrstuvwxyz" for number in range(36)}
 """What a vendor sends and nobody reads."""
 
@@ -183,7 +185,7 @@ class Vendor:
 
 
 class Connection(asyncio.Protocol):
-    """One connection, kept alive; requests without bodies, one after another."""
+    """One connection, kept alive; requests one after another, whose bodies are read and not looked at."""
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor
@@ -198,7 +200,11 @@ class Connection(asyncio.Protocol):
         """Answer each whole request."""
         self._buffer += data
         while b"\r\n\r\n" in self._buffer:
-            head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
+            head, rest = self._buffer.split(b"\r\n\r\n", 1)
+            length = LENGTH.search(head)
+            if length and len(rest) < int(length[1]):
+                return
+            self._buffer = rest[int(length[1]) :] if length else rest
             status, body, more = self._vendor.answer(head.split(b" ", 2)[1].decode())
             answer = (
                 f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
