@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from wellkept.recording import Report, Scrubber, record_instance
+from wellkept.http.tap import Exchange
+from wellkept.recording import Report, Scrubber, Writer, record_instance
+from wellkept.recording.bodies import replaced, rows_of
 from wellkept.redact import MASK, REDACTOR
 from wellkept.testing import FakeClock, Recording, Server
 from wellkept.testing.conformance import Bench
@@ -142,6 +144,7 @@ def test_what_a_connector_lives_on_stays(key: str, value: str) -> None:
         ("client_secret", "x9", MASK),
         ("custom", "Prefers calls on Monday", "text1"),
         ("website", "lovelace.org", "company1.example"),
+        ("site", "www.lovelace.org", "company1.example"),
         ("avatar", "https://cdn.lovelace.org/ada.png", "https://company1.example/page1"),
         ("next_page", "https://acme.vendor.com/v1/x?page=2", "{origin}/v1/x?page=2"),
     ],
@@ -151,6 +154,47 @@ def test_what_is_somebody_s_is_replaced(key: str, value: str, made: str) -> None
     scrubber.origins.add("https://acme.vendor.com")
     assert scrubber.text(key, value) == made
     assert scrubber.text(key, value) == made
+
+
+CSV = b'id;name;site;at\r\n7;"Lovelace; Ada";lovelace.org;2026-11-21\r\n8;Grace;hopper.org;2026-11-22\r\n'
+XML = b"""<?xml version="1.0"?>
+<list xmlns="urn:vendor"><client id="7" email="ada@lovelace.org"><name>Ada &amp; Co</name><visits>3</visits></client></list>"""
+
+
+def test_csv_and_xml_are_kept_with_their_people_replaced() -> None:
+    kept = replaced(CSV, "text/csv; charset=utf-8", Scrubber().text)
+    assert kept == "id,name,site,at\r\n7,text1,company1.example,2026-11-21\r\n8,text2,company2.example,2026-11-22\r\n"
+    kept = replaced(XML, "application/xml", Scrubber().text)
+    assert kept is not None
+    assert rows_of(kept.encode(), "application/xml")[-1] == {
+        "id": "7", "email": "person1@company1.example", "name": "text1", "visits": "3",
+    }  # fmt: skip
+    assert replaced(b"%PDF", "application/pdf", Scrubber().text) is None
+    assert replaced(b"<cut", "application/xml", Scrubber().text) is None
+
+
+def test_rows_of_csv_and_xml_are_seen_as_rows() -> None:
+    assert rows_of(CSV, "text/csv")[0] == {"id": "7", "name": "Lovelace; Ada", "site": "lovelace.org", "at": "2026-11-21"}
+    rows = rows_of(XML, "text/xml")
+    assert rows[-1] == {"id": "7", "email": "ada@lovelace.org", "name": "Ada & Co", "visits": "3"}
+    assert rows_of(b"{}", "application/json") == rows_of(b"", "text/csv") == []
+
+
+def test_headers_that_say_where_to_go_on_and_bodies_of_any_text_are_played_back(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    exchange: Any = {"origin": "http://v.example", "method": "GET", "content": b"", "kind": "", "status": 200}
+    headers = {"content-type": "text/csv", "x-next-cursor": "c1", "x-pages": "2", "x-owner": "ada@lovelace.org"}
+    writer.hear(Exchange(target="/rows.csv", headers=headers, body=CSV, **exchange))
+    writer.hear(Exchange(target="/bill", headers={"content-type": "application/pdf"}, body=b"%PDF", **exchange))
+    assert writer.left_out == {"application/pdf": 1}
+    assert not Report(left_out=writer.left_out).ok
+    about = {"format": 1, "plugin": "quill", "recorded_at": 1}
+    (tmp_path / "recording.json").write_text(json.dumps(about), encoding="utf-8")
+    with Server(Recording(tmp_path)) as server:
+        answer = httpx.get(f"{server.url}/rows.csv")
+    assert (answer.headers["x-next-cursor"], answer.headers["x-pages"]) == ("c1", "2")
+    assert "x-owner" not in answer.headers
+    assert rows_of(answer.content, "text/csv")[0]["name"] == "text1"
 
 
 def test_known_secrets_go_wherever_they_stand_and_domains_belong_together() -> None:

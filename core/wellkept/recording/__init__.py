@@ -7,6 +7,7 @@ A folder holds ``recording.json`` and one file for each exchange, in their order
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from wellkept.http.tap import Exchange, listening
 from wellkept.plugins.acting import Actor, acting
+from wellkept.recording.bodies import replaced
 from wellkept.recording.scrub import ORIGIN, Scrubber
 from wellkept.redact import redact_exception
 from wellkept.source import Cursor, ReadRequest
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "ORIGIN", "Recorded", "Report", "Scrubber", "record_instance"]
 
 FORMAT = 1
-HEADERS = ("content-type", "link", "retry-after")
-"""Headers of answers that are kept; others may carry what nobody thinks of."""
+HEADERS = re.compile(r"content-type|link|retry-after|.*(?:cursor|page|next|prev|more|total|count).*")
+"""Headers of answers that are kept: those that say where reading goes on; others may carry what nobody thinks of."""
 
 
 @dataclass(kw_only=True)
@@ -48,15 +50,22 @@ class Recorded:
 
 @dataclass(kw_only=True)
 class Report:
-    """What was recorded."""
+    """What was recorded.
+
+    Attributes:
+        streams: Stream by stream.
+        exchanges: How many.
+        left_out: How many bodies of a kind were not kept, since nobody would know what in them is personal.
+    """
 
     streams: list[Recorded] = field(default_factory=list)
     exchanges: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether everything was recorded whole."""
-        return all(item.note is None for item in self.streams)
+        return not self.left_out and all(item.note is None for item in self.streams)
 
     def document(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -67,16 +76,22 @@ class _FullError(Exception):
     """Enough of a stream was recorded."""
 
 
-class _Writer:
-    """Writes exchanges as they are heard."""
+class Writer:
+    """Writes exchanges as they are heard.
+
+    Args:
+        folder: Where to; made where it is missing.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.count = 0
+        self.left_out: dict[str, int] = {}
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._scrub = Scrubber()
 
     def hear(self, exchange: Exchange) -> None:
+        """Write one exchange down."""
         self.count += 1
         self._scrub.origins.add(exchange.origin)
         name = f"{self.count:04}-{exchange.method}-{_slug(urlsplit(exchange.target).path)}.json"
@@ -88,11 +103,37 @@ class _Writer:
         params = [[name, scrub.text(name, value)] for name, value in parse_qsl(target.query, keep_blank_values=True)]
         answer: dict[str, Any] = {
             "status": exchange.status,
-            "headers": {name: scrub.free(exchange.headers[name]) for name in HEADERS if name in exchange.headers},
+            "headers": {
+                name: scrub.free(value) if name in {"content-type", "link"} else scrub.text(name, value)
+                for name, value in exchange.headers.items()
+                if HEADERS.fullmatch(name)
+            },
         }
         request = {"method": exchange.method, "path": scrub.free(target.path), "params": params}
-        request |= _body(scrub, exchange.content, exchange.kind)
-        return {"request": request, "answer": answer | _body(scrub, exchange.body, exchange.headers.get("content-type", ""))}
+        request |= self._body(exchange.content, exchange.kind)
+        return {"request": request, "answer": answer | self._body(exchange.body, exchange.headers.get("content-type", ""))}
+
+    def _body(self, body: bytes, kind: str) -> dict[str, Any]:
+        """Return a body as it is kept: as JSON, as JSON lines, as form fields, as CSV or XML, or not at all."""
+        scrub = self._scrub
+        if not body:
+            return {}
+        try:
+            return {"json": scrub.data(json.loads(body))}
+        except ValueError:
+            pass
+        try:
+            return {"lines": [scrub.data(json.loads(line)) for line in body.splitlines() if line.strip()]}
+        except ValueError:
+            pass
+        if "form-urlencoded" in kind:
+            fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
+            return {"form": [[name, scrub.text(name, value)] for name, value in fields]}
+        if (text := replaced(body, kind, scrub.text)) is not None:
+            return {"text": text}
+        name = kind.partition(";")[0] or "an unknown kind"
+        self.left_out[name] = self.left_out.get(name, 0) + 1
+        return {"left_out": f"{len(body)} bytes of {name}"}
 
 
 async def record_instance(instance: Instance, folder: Path, *, limit: int, now: int) -> Report:
@@ -104,7 +145,7 @@ async def record_instance(instance: Instance, folder: Path, *, limit: int, now: 
         limit: Requests for each stream; one that needs more is cut there, and the report says so.
         now: When, epoch ms; a play-back begins there.
     """
-    writer, report = _Writer(folder), Report()
+    writer, report = Writer(folder), Report()
     with listening(writer.hear):
         for source in instance.sources:
             with acting(Actor(instance.name, "its check")):
@@ -112,13 +153,13 @@ async def record_instance(instance: Instance, folder: Path, *, limit: int, now: 
         for name, (source, stream) in instance.streams.items():
             with acting(Actor(instance.name, f"stream {name}", stream=name)):
                 report.streams.append(await _record(writer, source, stream, limit))
-    report.exchanges = writer.count
+    report.exchanges, report.left_out = writer.count, writer.left_out
     about = {"format": FORMAT, "plugin": instance.plugin, "distribution": instance.distribution, "recorded_at": now}
     (folder / "recording.json").write_text(json.dumps(about | report.document(), indent=1) + "\n", encoding="utf-8")
     return report
 
 
-async def _record(writer: _Writer, source: Source, stream: Stream, limit: int) -> Recorded:
+async def _record(writer: Writer, source: Source, stream: Stream, limit: int) -> Recorded:
     recorded, before, cursor = Recorded(stream=stream.name), writer.count, None
     try:
         for _ in range(2):
@@ -133,7 +174,7 @@ async def _record(writer: _Writer, source: Source, stream: Stream, limit: int) -
     return recorded
 
 
-async def _read(writer: _Writer, source: Source, request: ReadRequest, recorded: Recorded, until: int) -> Cursor | None:
+async def _read(writer: Writer, source: Source, request: ReadRequest, recorded: Recorded, until: int) -> Cursor | None:
     """Read to the end and return the last cursor."""
     cursor, reading = request.cursor, source.read(request)
     try:
@@ -147,24 +188,6 @@ async def _read(writer: _Writer, source: Source, request: ReadRequest, recorded:
         if close is not None:
             await close()
     return cursor
-
-
-def _body(scrub: Scrubber, body: bytes, kind: str) -> dict[str, Any]:
-    """Return a body as it is kept: as JSON, as JSON lines, as form fields, or not at all."""
-    if not body:
-        return {}
-    try:
-        return {"json": scrub.data(json.loads(body))}
-    except ValueError:
-        pass
-    try:
-        return {"lines": [scrub.data(json.loads(line)) for line in body.splitlines() if line.strip()]}
-    except ValueError:
-        pass
-    if "form-urlencoded" in kind:
-        fields = parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-        return {"form": [[name, scrub.text(name, value)] for name, value in fields]}
-    return {"left_out": f"{len(body)} bytes of {kind.partition(';')[0] or 'an unknown kind'}"}
 
 
 def _slug(path: str) -> str:

@@ -68,7 +68,7 @@ class Scrubber:
             return freed if not _PERSONAL.search(key) or _MAIL.fullmatch(value) else self._stand_in("text", value)
         if _TIME.fullmatch(value) or _VOCABULARY.search(key):
             return value
-        if re.search("domain|website", key, re.IGNORECASE) and _DOMAIN.fullmatch(value):
+        if re.search("domain|site|homepage|host|web|url", key, re.IGNORECASE) and _DOMAIN.fullmatch(value):
             return self._domain(value)
         if _PERSONAL.search(key):
             return self._phone(value) if _PHONE.fullmatch(value) else self._stand_in("text", value)

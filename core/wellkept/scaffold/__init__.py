@@ -44,6 +44,10 @@ FILES: Mapping[str, tuple[str, str | None]] = {
     "src/simulator.py.tmpl": ("src/wellkept_acme/simulator.py", "talks"),
     "tests/test_acme_conformance.py.tmpl": ("tests/test_acme_conformance.py", None),
     "tests/acme_records/customers.json.tmpl": ("tests/acme_records/customers.json", "talks"),
+    "tests/acme_records/customers.requests.json.tmpl": ("tests/acme_records/customers.requests.json", "talks"),
+    "tests/acme_records/check.findings.json.tmpl": ("tests/acme_records/check.findings.json", "talks"),
+    "tests/acme_records/streams.offer.json.tmpl": ("tests/acme_records/streams.offer.json", "talks"),
+    "tests/acme_records/TestAcmePush.requests.json.tmpl": ("tests/acme_records/TestAcmePush.requests.json", "action"),
 }
 """Template to where it goes, and the part that it belongs to."""
 
@@ -109,5 +113,5 @@ def _renamed(text: str, name: str) -> str:
     """Put a name in Acme's place: in modules, variables, classes and words."""
     module = name.replace("-", "_")
     words = "".join(word.capitalize() for word in name.split("-"))
-    text = re.sub(r"wellkept_acme|test_acme|acme_", lambda found: found[0].replace("acme", module), text)
+    text = re.sub(r"wellkept_acme|test_acme|acme_(?!records)", lambda found: found[0].replace("acme", module), text)
     return text.replace("ACME", module.upper()).replace("Acme", words).replace("acme", name)

@@ -87,7 +87,7 @@ class MailSink:
         self._wanted_port = port
         self._tls = tls
         self._context = context
-        self._users = users
+        self.users = users
         self._smtputf8 = smtputf8
         self._faults: list[_Fault] = []
         self._loop = asyncio.new_event_loop()
@@ -166,7 +166,7 @@ class MailSink:
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
         options: dict[str, Any] = {"enable_SMTPUTF8": self._smtputf8, "hostname": "localhost", "loop": self._loop}
-        if self._users is not None:
+        if self.users is not None:
             options |= {"auth_require_tls": self._tls == "starttls", "authenticator": self._authenticate}
         if self._tls == "starttls":
             options |= {"tls_context": self._context, "require_starttls": True}
@@ -193,7 +193,7 @@ class MailSink:
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> Any:
         del server, session, envelope
         name, password = data.login.decode(), data.password.decode()
-        good = (self._users or {}).get(name) == password
+        good = (self.users or {}).get(name) == password
         self.log.append(f"AUTH {mechanism} {name} {'235' if good else '535'}")
         return AuthResult(success=good, handled=False)
 
@@ -252,7 +252,7 @@ class _Protocol(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         reply = await self.struck(self._sink._take("mail"), "MAIL")  # noqa: SLF001 - the two are one
         logged_in = self.session is not None and self.session.authenticated
-        if reply is None and self._sink._users is not None and not logged_in:  # noqa: SLF001
+        if reply is None and self._sink.users is not None and not logged_in:
             reply = "530 5.7.0 log in first"
         self._sink.log.append(f"MAIL {'' if reply is None else reply[:3]}".strip())
         if reply is not None:

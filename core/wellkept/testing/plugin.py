@@ -38,8 +38,27 @@ def simulator_server() -> Iterator[tuple[Any, str]]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each standard test of a stream once for every stream."""
+    """Run each standard test of a stream once for every stream, and those of faults once for every fault."""
     if "stream" in metafunc.fixturenames and metafunc.cls is not None and hasattr(metafunc.cls, "cursor_names"):
         from wellkept.testing.conformance.sources import parametrize
 
         parametrize(metafunc)
+    for name in ("borne", "doubtful"):
+        if name in metafunc.fixturenames and hasattr(metafunc.cls, name):
+            metafunc.parametrize(name, getattr(metafunc.cls, name))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out the standard tests that mean nothing for what is tried, such as those of HTTP for a folder of files."""
+    items[:] = [item for item in items if _means_something(item)]
+
+
+def _means_something(item: pytest.Item) -> bool:
+    case = getattr(item, "cls", None)
+    if not isinstance(item, pytest.Function) or not hasattr(case, "over_http"):
+        return True
+    if "stream" in item.fixturenames and not isinstance(item.callspec.params["stream"], str):
+        return False  # there is no stream for which it means anything
+    from wellkept.testing.conformance.case import applies
+
+    return applies(case, item.function, item.fixturenames)

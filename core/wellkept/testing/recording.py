@@ -110,5 +110,5 @@ def _response(answer: dict[str, Any], origin: str) -> Response:
     elif "lines" in answer:
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in answer["lines"])
     else:
-        text = urlencode(answer["form"]) if "form" in answer else ""
+        text = urlencode(answer["form"]) if "form" in answer else answer.get("text", "")
     return Response(text.replace(ORIGIN, origin), answer["status"], headers)

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import msgspec
 import pytest
 
+from wellkept.action import MessageAction, Outcome
 from wellkept.context import PluginInfo
 from wellkept.effects import Effect, Payload, Target
+from wellkept.errors import NotSentError
 from wellkept.frame import Frame
 from wellkept.hookspecs import hookimpl
+from wellkept.pipeline.undo import undo
 from wellkept.policy import Policy
-from wellkept.records import Json
+from wellkept.records import Account, Json
+from wellkept.source import Batch, CheckResult, ReadRequest, Source, Stream
 from wellkept.steps import Steps
 from wellkept.store import outbox
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench, everything_logged
-from wellkept.testing.conformance.case import Case
+from wellkept.testing.conformance.case import Case, kinds
+from wellkept.testing.conformance.written import Written, shown, without
 from wellkept.testing.faults import Fault
 from wellkept.testing.simulator import Simulator
+
+DAY = 86_400_000
+"""Milliseconds."""
 
 WISHES = "wishes"
 """The plugin of the kit that plans what a test wants to see done."""
@@ -31,16 +43,16 @@ WISHES = "wishes"
 BORNE: Mapping[str, Fault] = {
     "429": Fault(kind="status", status=429, retry_after=2),
     "503 before": Fault(kind="status", status=503, times=2),
-    "dropped before": Fault(kind="drop"),
 }
-"""What happens before the vendor has acted."""
+"""What happens when the vendor certainly has not acted."""
 
 DOUBTFUL: Mapping[str, Fault] = {
+    "dropped before": Fault(kind="drop"),
     "dropped after": Fault(kind="drop", when="after"),
     "cut after": Fault(kind="cut", at=0.3),
     "500 after": Fault(kind="status", status=500, when="after"),
 }
-"""What happens when the vendor has acted, and we do not learn it."""
+"""What happens when we do not learn whether the vendor has acted."""
 
 
 class Wishes(Policy):
@@ -66,9 +78,28 @@ class Wishes(Policy):
                 yield Effect(key=key, payload=self.payload, account=account, target=target, reason="a conformance test")
 
 
+class _Customers(Source):
+    """Customers of nobody in particular, for plugins that know none."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = addresses
+
+    def streams(self) -> Sequence[Stream]:
+        return [Stream(name="customers", records=(Account,), doc="Made-up customers.", deletes="absence")]
+
+    async def check(self) -> CheckResult:
+        return CheckResult(findings=[], vendor_account="nobody")
+
+    async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
+        del request
+        records = [Account(id=address, version=1, name=f"Firm of {address}", email=address) for address in self._addresses]
+        yield Batch(records=records, complete=True)
+
+
 class _WishesPlugin:
-    def __init__(self, wishes: Wishes) -> None:
+    def __init__(self, wishes: Wishes, customers: Sequence[str]) -> None:
         self._wishes = wishes
+        self._customers = customers
 
     @hookimpl
     def describe(self) -> PluginInfo:
@@ -78,19 +109,39 @@ class _WishesPlugin:
     def policies(self) -> Sequence[Policy]:
         return [self._wishes]
 
+    @hookimpl
+    def sources(self) -> Sequence[Source]:
+        return [_Customers(self._customers)] if self._customers else []
+
 
 class ActionTests(Case):
     """The standard tests of one action. Subclass it as ``class TestAcmePush(ActionTests)``, once per capability.
 
-    The plugin's own source must link accounts, as the effects are about those.
+    The effects are about the accounts that the plugin's own source links, or else about `customers`.
+
+    A vendor that is not spoken to over HTTP gives faults of its own, which `strike` understands.
 
     Attributes:
         writes: Shell pattern of the paths that the action writes to; faults hit these.
         write_method: The method of these requests, or ``*``.
+        customers: The addresses of accounts that the kit makes up, for a plugin whose source links none; the address is the
+            account's billing contact.
+        borne: Faults, by name, when the vendor certainly has not acted.
+        doubtful: Faults, by name, when we do not learn whether it has. One must be ``dropped after``: it has acted, once, and
+            nothing is answered.
+        outage: The vendor is away until `mend`.
+        unwelcome: The credential is refused until `mend`.
+        nonsense: The vendor refuses one request and says why.
     """
 
     writes: ClassVar[str] = "*"
     write_method: ClassVar[str] = "P*"
+    customers: ClassVar[Sequence[str]] = ()
+    borne: ClassVar[Mapping[str, Any]] = BORNE
+    doubtful: ClassVar[Mapping[str, Any]] = DOUBTFUL
+    outage: ClassVar[Any] = Fault(kind="status", status=503, times=None)
+    unwelcome: ClassVar[Any] = Fault(kind="status", status=401, times=None)
+    nonsense: ClassVar[Any] = Fault(kind="status", status=400)
 
     # --- to be overridden ---
 
@@ -115,6 +166,31 @@ class ActionTests(Case):
         del vendor
         return False
 
+    def others(self) -> Sequence[Payload]:
+        """Return further payloads, with values of other types and with values that the vendor does not take."""
+        return ()
+
+    def circumstances(self, vendor: Any) -> Mapping[str, Callable[[], object]]:
+        """Return what may be otherwise at the vendor when something is written, by name.
+
+        Each comes on top of those before it, except for faults, which pass. What is sent then, and what comes of it, stands in
+        a file beside the test.
+        """
+        del vendor
+        return {}
+
+    def strike(self, vendor: Any, fault: Any) -> None:
+        """Let the vendor fail from now on when it is written to. By default a simulator's fault at `writes`."""
+        vendor.faults.add(msgspec.structs.replace(fault, path=self.writes, method=self.write_method))
+
+    def mend(self, vendor: Any) -> None:
+        """Let the vendor be well again."""
+        vendor.faults.clear()
+
+    def changes(self, vendor: Any) -> int:
+        """Return how many things have changed at the vendor. By default what the simulator's log says."""
+        return len(vendor.log.effects)
+
     # --- what the tests use ---
 
     @pytest.fixture
@@ -123,91 +199,139 @@ class ActionTests(Case):
         return Wishes()
 
     @pytest.fixture
-    def bench(
-        self, table: Mapping[str, Json], simulator: Simulator, clock: FakeClock, tmp_path: Path, wishes: Wishes
-    ) -> Iterator[Bench]:
+    def bench(self, table: Mapping[str, Json], clock: FakeClock, tmp_path: Path, wishes: Wishes) -> Iterator[Bench]:
         """The plugin, live, beside a policy that plans what the test wants; accounts are linked and the policy is primed."""
-        objects = {WISHES: _WishesPlugin(wishes)}
+        objects = {WISHES: _WishesPlugin(wishes, self.customers)}
         with Bench(tmp_path / "bench", self.plugin, {**table, "live": True}, clock=clock, objects=objects) as bench:
             _run(bench)
-            simulator.log.clear()
             yield bench
 
     def wish(self, bench: Bench, wishes: Wishes, number: int = 1) -> Payload:
-        """Let the policy plan an effect for every account that the plugin knows."""
+        """Let the policy plan an effect for every account that is linked."""
         with bench.runtime.store.read() as reader:
-            linked = reader.rows("SELECT DISTINCT account FROM links WHERE instance = ?", (self.plugin,))
+            linked = reader.rows(
+                "SELECT DISTINCT account FROM links WHERE instance = ?", (WISHES if self.customers else self.plugin,)
+            )
             accounts = sorted(account for (account,) in linked)
         wishes.targets = {account: self.target(bench, account) for account in accounts}
         assert len(wishes.targets) > 1, "vendor() must know some accounts"
         wishes.payload, wishes.round = self.payload(number), number
         return wishes.payload
 
-    def test_dry_run_touches_nothing(
-        self, bench: Bench, simulator: Simulator, wishes: Wishes, table: Mapping[str, Json]
-    ) -> None:
+    def settled(self, bench: Bench, vendor: Any, payload: Payload) -> None:
+        """Hold what came of a call in doubt against the rules of its kind."""
+        done, states = self.done(vendor, payload), Counter(_effects(bench).values())
+        assert set(done.values()) <= {1}, "something was done twice"
+        assert states["done"] <= len(done), "something was said to be done, and is not"
+        if payload.kind == "state":
+            assert states["done"] == states.total() == len(done), _notes(bench)
+        else:
+            assert states["done"] + states["held"] + states["unknown"] == states.total(), "something was silently dropped"
+
+    def test_dry_run_touches_nothing(self, bench: Bench, simulator: Any, wishes: Wishes, table: Mapping[str, Json]) -> None:
         """Dry run: the same decisions are taken, and nothing changes at the vendor."""
+        before = self.changes(simulator)
         bench.write({**table, "live": False})
         bench.reopen()
         payload = self.wish(bench, wishes)
         _run(bench)
         assert _effects(bench), "nothing was planned"
         assert set(_effects(bench).values()) == {"planned"}
-        assert list(simulator.log.effects) == []
+        assert self.changes(simulator) == before
         assert not any(self.done(simulator, payload).values())
 
-    def test_it_is_done_once(self, bench: Bench, simulator: Simulator, wishes: Wishes) -> None:
+    def test_it_is_done_once(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
         """Effects: what is planned is done for every account, and running again does nothing more."""
         payload = self.wish(bench, wishes)
         _run(bench)
-        assert set(_effects(bench).values()) == {"done"}, _notes(bench)
-        assert set(self.done(simulator, payload).values()) == {1}
-        before = len(simulator.log.effects)
+        states = Counter(_effects(bench).values())
+        assert set(states) == {"done"}, _notes(bench)
+        done = self.done(simulator, payload)
+        assert set(done.values()) == {1}
+        assert len(done) == states.total(), "something was said to be done, and is not"
+        before = self.changes(simulator)
         bench.reopen()
         _run(bench)
-        assert len(simulator.log.effects) == before, "a second run changed something"
+        assert self.changes(simulator) == before, "a second run changed something"
 
-    @pytest.mark.parametrize("fault", BORNE)
-    def test_what_was_not_sent_is_sent_later(self, bench: Bench, simulator: Simulator, wishes: Wishes, fault: str) -> None:
+    @kinds("state", "once")
+    def test_requests_stay_the_same(
+        self, bench: Bench, wire: Simulator, wishes: Wishes, request: pytest.FixtureRequest
+    ) -> None:
+        """Requests: what is sent, of ordinary values and of odd ones, and what comes of it stands in a file beside the test."""
+        trials: dict[str, tuple[Payload | None, Callable[[], object]]] = {"at first": (None, int)}
+        trials |= {f"other values {at}": (payload, int) for at, payload in enumerate(self.others(), 1)}
+        trials |= {name: (None, happens) for name, happens in self.circumstances(wire).items()}
+        told: dict[str, Json] = {}
+        for number, (name, (payload, happens)) in enumerate(trials.items(), 1):
+            bench.clock.advance(
+                (self.start + number * DAY - bench.clock.now()) / 1000
+            )  # pauses end, and times are the same ones
+            wishes.payload = self.wish(bench, wishes, number) if payload is None else payload
+            wishes.round = number
+            happens()
+            told[name] = _calls(bench, wire, _action(bench, wishes.payload))
+            self.mend(wire)
+        Written(self, request).holds(
+            f"{type(self).__name__}.requests", without(told, filter(None, self.secrets(wire).values()))
+        )
+
+    @kinds("state", "once")
+    def test_each_delivery_has_its_outcome(self, bench: Bench, wishes: Wishes) -> None:
+        """Batches: an action is given no more than it takes at a time, and says of each delivery what came of it."""
+        action = _action(bench, self.wish(bench, wishes))
+        deliver, seen = action.deliver, list[tuple[int, int]]()
+
+        async def counted(deliveries: Sequence[Any]) -> Sequence[Outcome]:
+            outcomes: Sequence[Outcome] = await deliver(deliveries)
+            seen.append((len(deliveries), len(outcomes)))
+            return outcomes
+
+        with patch.object(action, "deliver", counted):
+            _run(bench)
+        assert seen, "nothing was delivered"
+        assert all(given == told <= action.max_batch for given, told in seen)
+
+    @pytest.mark.parametrize("when", ["before", "during", "after"])
+    def test_a_crash_does_nothing_twice(self, bench: Bench, simulator: Any, wishes: Wishes, when: str) -> None:
+        """Effects: what a process that is killed at a call leaves, the next one settles: nothing is lost, nor done twice."""
+        payload = self.wish(bench, wishes)
+        if when == "during":
+            self.strike(simulator, self.doubtful["dropped after"])
+        _killed(bench, _action(bench, payload), acts=when != "before")
+        self.mend(simulator)
+        _settle(bench)
+        self.settled(bench, simulator, payload)
+
+    def test_what_was_not_sent_is_sent_later(self, bench: Bench, simulator: Any, wishes: Wishes, borne: str) -> None:
         """Effects: when the vendor certainly did not act, it is tried again, and done once."""
         payload = self.wish(bench, wishes)
-        simulator.faults.add(_at(BORNE[fault], self))
+        self.strike(simulator, self.borne[borne])
         _settle(bench)
-        done = self.done(simulator, payload)
-        assert set(done.values()) <= {1}
-        states = Counter(_effects(bench).values())
-        assert states["done"] == len(done)
-        assert states["done"] + states["held"] + states["unknown"] == states.total(), states
-        if fault != "dropped before":
-            assert states["done"] == states.total(), _notes(bench)
+        done, states = self.done(simulator, payload), Counter(_effects(bench).values())
+        assert set(done.values()) == {1}
+        assert states["done"] == states.total() == len(done), _notes(bench)
 
-    @pytest.mark.parametrize("fault", DOUBTFUL)
-    def test_doubt_never_does_it_twice(self, bench: Bench, simulator: Simulator, wishes: Wishes, fault: str) -> None:
+    def test_doubt_never_does_it_twice(self, bench: Bench, simulator: Any, wishes: Wishes, doubtful: str) -> None:
         """Effects: when nobody knows whether the vendor acted, a state is sent again, the others are never done twice."""
         payload = self.wish(bench, wishes)
-        simulator.faults.add(_at(DOUBTFUL[fault], self))
+        self.strike(simulator, self.doubtful[doubtful])
         _settle(bench)
-        done = self.done(simulator, payload)
-        assert set(done.values()) == {1}, "something was done twice"
-        states = Counter(_effects(bench).values())
-        if payload.kind == "state":
-            assert states["done"] == states.total() == len(done), _notes(bench)
-        else:
-            assert states["done"] + states["held"] + states["unknown"] == states.total(), "something was silently dropped"
+        self.settled(bench, simulator, payload)
 
-    def test_an_outage_loses_nothing(self, bench: Bench, simulator: Simulator, wishes: Wishes) -> None:
+    def test_an_outage_loses_nothing(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
         """Effects: while the vendor is away, what is planned waits, and is done when it is back."""
         payload = self.wish(bench, wishes)
-        simulator.faults.add(_at(Fault(kind="status", status=503, times=None), self))
+        self.strike(simulator, self.outage)
         _run(bench)
         assert not any(self.done(simulator, payload).values())
-        simulator.faults.clear()
+        self.mend(simulator)
         _settle(bench)
         states = Counter(_effects(bench).values())
         assert states["rejected"] == states["expired"] == states["superseded"] == 0, _notes(bench)
         assert states["done"] == len(self.done(simulator, payload))
 
-    def test_a_refused_row_leaves_the_others_alone(self, bench: Bench, simulator: Simulator, wishes: Wishes) -> None:
+    def test_a_refused_row_leaves_the_others_alone(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
         """Effects: of a batch, the row that the vendor refuses is rejected with the reason, and the others are done."""
         if not self.spoil(simulator):
             pytest.skip(f"{type(self).__name__}.spoil() has nothing to refuse")
@@ -218,35 +342,51 @@ class ActionTests(Case):
         assert states["done"] == states.total() - 1 == len(self.done(simulator, payload)), _notes(bench)
         assert all(note for key, note in _notes(bench).items() if _effects(bench)[key] == "rejected")
 
-    def test_a_refused_credential_rejects_nothing(self, bench: Bench, simulator: Simulator, wishes: Wishes) -> None:
-        """Credentials: a 401 while sending pauses; the effects wait for a better credential, and none is lost."""
+    def test_a_refused_credential_rejects_nothing(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
+        """Credentials: one that is refused while sending pauses; the effects wait for a better one, and none is lost."""
         payload = self.wish(bench, wishes)
-        simulator.faults.add(_at(Fault(kind="status", status=401, times=None), self))
+        self.strike(simulator, self.unwelcome)
         _run(bench)
-        simulator.faults.clear()
+        assert not any(self.done(simulator, payload).values())
+        self.mend(simulator)
         bench.clock.advance(60)
         bench.check()
         _settle(bench)
         assert set(_effects(bench).values()) == {"done"}, _notes(bench)
         assert set(self.done(simulator, payload).values()) == {1}
 
-    def test_newer_values_win(self, bench: Bench, simulator: Simulator, wishes: Wishes) -> None:
+    @kinds("state")
+    def test_newer_values_win(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
         """Effects: of a ``state``, the newest value stands in the end, whatever happened in between."""
-        if self.payload(1).kind != "state":
-            pytest.skip("only a state has newer values")
         self.wish(bench, wishes, 1)
-        simulator.faults.add(_at(Fault(kind="drop", when="after"), self))
+        self.strike(simulator, self.doubtful["dropped after"])
         _run(bench)
         payload = self.wish(bench, wishes, 2)
         _settle(bench)
         assert set(self.done(simulator, payload).values()) == {1}
 
-    def test_no_secret_is_told(
-        self, bench: Bench, simulator: Simulator, wishes: Wishes, capfd: pytest.CaptureFixture[str]
-    ) -> None:
+    @kinds("state")
+    def test_undo_brings_back_what_stood_there(self, bench: Bench, simulator: Any, wishes: Wishes) -> None:
+        """Effects: what was set can be undone: the values that stood there before stand again."""
+        first = self.wish(bench, wishes, 1)
+        _run(bench)
+        known, stood = _effects(bench).keys(), self.done(simulator, first)
+        second = self.wish(bench, wishes, 2)
+        _run(bench)
+        wishes.payload = None
+        keys, now = sorted(_effects(bench).keys() - known), bench.clock.now()
+        actions = Steps(bench.runtime).actions
+        report = bench.runtime.run(undo(bench.runtime.store, actions, undo_run=f"undo-{now}", keys=keys, now=now))
+        assert report.planned, (report.left, _notes(bench))
+        assert report.left == []
+        _settle(bench)
+        assert not any(self.done(simulator, second).values()), "it stands as if nothing had been undone"
+        assert self.done(simulator, first) == stood, "what stood there before does not stand again"
+
+    def test_no_secret_is_told(self, bench: Bench, simulator: Any, wishes: Wishes, capfd: pytest.CaptureFixture[str]) -> None:
         """Secrets: none is in a log or in the outbox, also when the vendor refuses; nothing is printed."""
         self.wish(bench, wishes)
-        simulator.faults.add(_at(Fault(kind="status", status=400), self))
+        self.strike(simulator, self.nonsense)
         with everything_logged() as log:
             _settle(bench)
         told = f"{log.getvalue()} {_notes(bench)}"
@@ -254,8 +394,72 @@ class ActionTests(Case):
         assert capfd.readouterr() == ("", "")
 
 
-def _at(fault: Fault, case: ActionTests) -> Fault:
-    return msgspec.structs.replace(fault, path=case.writes, method=case.write_method)
+def _action(bench: Bench, payload: Payload) -> Any:
+    return bench.instance.actions[payload.capability]
+
+
+def _calls(bench: Bench, wire: Simulator, action: Any) -> Json:
+    """Run, and return what an action was called with, which requests it made and what it said."""
+    found: list[Json] = []
+
+    def noted(name: str) -> Callable[..., Any]:
+        whole = getattr(action, name)
+
+        async def call(*args: Any) -> Any:
+            begun = len(wire.log.requests)
+            said = await whole(*args)
+            keys = [given.idempotency_key for part in args for given in _listed(part) if hasattr(given, "idempotency_key")]
+            asked = shown(list(wire.log.requests)[begun:])
+            found.append(without({name: asked, "said": _said(msgspec.to_builtins(said))}, keys))
+            return said
+
+        return call
+
+    with ExitStack() as stack:
+        for name in ("read", "deliver", "look_up"):
+            if hasattr(action, name):
+                stack.enter_context(patch.object(action, name, noted(name)))
+        _run(bench)
+    return sorted(found, key=json.dumps)  # whose turn is first depends on the plugin's name
+
+
+def _said(value: Any) -> Any:
+    """Return what an action said, without what is empty, and without waits of which a part is over."""
+    if isinstance(value, list):
+        return [_said(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: part for name, part in value.items() if part and not (isinstance(part, float) and part % 1)}
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _killed(bench: Bench, action: Any, *, acts: bool) -> None:
+    """Run until the process is killed at its first call of an action, before or after the vendor acts; and start another.
+
+    What a killed process leaves is its store as it was at that moment: a copy of it takes the store's place.
+    """
+    copy, name = bench.folder / "killed", "send" if isinstance(action, MessageAction) else "deliver"
+    whole = getattr(action, name)
+
+    async def call(*args: Any) -> Any:
+        if not copy.exists():
+            with closing(sqlite3.connect(bench.store)) as store, closing(sqlite3.connect(copy)) as kept:
+                store.backup(kept)
+            if acts:
+                return await whole(*args)
+        raise NotSentError("the process is gone")
+
+    with patch.object(action, name, call):
+        _run(bench)
+    assert copy.exists(), "nothing was delivered"
+    bench.close()
+    for path in bench.folder.glob(f"{bench.store.name}*"):
+        path.unlink()
+    copy.rename(bench.store)
+    bench.reopen()
 
 
 def _run(bench: Bench) -> None:

@@ -22,7 +22,7 @@ from wellkept.pipeline.report import StreamResult, SyncReport
 from wellkept.records import Json, Record
 from wellkept.redact import RedactingFormatter
 from wellkept.runtime import Runtime
-from wellkept.source import Batch, ReadRequest, Stream
+from wellkept.source import Batch, ReadRequest, Stream, Window
 from wellkept.steps import Steps
 from wellkept.store import dead_letters
 from wellkept.testing.clock import FakeClock
@@ -57,6 +57,7 @@ class Bench:
         self.plugin = plugin
         self.clock = clock
         self.path = folder / "plugins.toml"
+        self.store = folder / "wellkept.db"
         self._objects = objects
         self._beside = beside or {}
         self._runtime: Runtime | None = None
@@ -77,10 +78,10 @@ class Bench:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def reopen(self) -> None:
+    def reopen(self, *, dry_run: bool = False) -> None:
         """Open the installation anew, as after a restart. Problems are kept for the test to look at."""
         self.close()
-        self._runtime = Runtime.open(self.path, clock=self.clock, extra_plugins=self._objects)
+        self._runtime = Runtime.open(self.path, clock=self.clock, extra_plugins=self._objects, dry_run=dry_run)
 
     def close(self) -> None:
         """Close it; may be called again."""
@@ -148,10 +149,10 @@ class Bench:
             self.result(stream)
         return bool(broken)
 
-    def batches(self, stream: str) -> Iterator[Batch]:
-        """Read a stream from its beginning, past core, and yield its batches as they come."""
+    def batches(self, stream: str, window: Window | None = None) -> Iterator[Batch]:
+        """Read a stream from its beginning, or a window of it, past core, and yield its batches as they come."""
         source, found = self.instance.streams[stream]
-        reading = source.read(ReadRequest(stream=found))
+        reading = source.read(ReadRequest(stream=found, window=window))
 
         async def following() -> Batch | None:
             return await anext(reading, None)
@@ -164,7 +165,7 @@ class Bench:
     def begin_anew(self) -> None:
         """Go on with an empty store, and make acquaintance with the vendor, so that the next requests are for rows."""
         self.close()
-        for path in self.folder.glob("wellkept.db*"):
+        for path in self.folder.glob(f"{self.store.name}*"):
             path.unlink()
         self.reopen()
         self.check()

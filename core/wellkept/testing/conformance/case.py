@@ -3,21 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 
+from wellkept.effects import Kind
 from wellkept.records import Json
+from wellkept.source import Source, Stream
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench
+from wellkept.testing.faults import Fault
 from wellkept.testing.simulator import Simulator
+from wellkept.testing.spec import Spec
 from wellkept.testing.switch import Switch
+
+Test = TypeVar("Test", bound=Callable[..., Any])
 
 NOWHERE = "http://127.0.0.1:9"
 """Where nothing listens: good enough for asking a plugin what it offers."""
+
+
+def kinds(*names: Kind) -> Callable[[Test], Test]:
+    """Mark a test of actions that is about some kinds of effects only; for others it is not collected."""
+
+    def mark(test: Test) -> Test:
+        vars(test)["kinds"] = names
+        return test
+
+    return mark
+
+
+def applies(case: Any, test: Callable[..., Any], fixtures: Collection[str]) -> bool:
+    """Say whether a standard test means anything for what is tried; called by the pytest plugin."""
+    if "wire" in fixtures and not case.over_http:
+        return False
+    only = vars(test).get("kinds")
+    return only is None or case().payload(1).kind in only
 
 
 class Case(ABC):
@@ -26,9 +50,11 @@ class Case(ABC):
     Attributes:
         plugin: The name of the plugin's entry point.
         start: The first instant of the virtual time, epoch ms.
+        over_http: Whether the vendor is spoken to over HTTP; where it is not, the tests of that connection are left out.
     """
 
     plugin: ClassVar[str]
+    over_http: ClassVar[bool] = True
     start: ClassVar[int] = 1_795_262_400_000
 
     # --- to be overridden ---
@@ -37,8 +63,8 @@ class Case(ABC):
     def vendor(self, clock: FakeClock) -> Any:
         """Return a new simulator with enough rows for a few small pages of each stream; each time an equal one.
 
-        A vendor that is not spoken to over HTTP may be anything: a folder with files, a database. The tests of the connection
-        are skipped for it, and hooks such as `SourceTests.refuse` say what the simulator's faults say otherwise.
+        A vendor that is not spoken to over HTTP (see `over_http`) may be anything: a folder with files, a database, a mail
+        server. Hooks such as `refuse` say what a simulator's faults say otherwise. One with a ``close`` is closed at the end.
         """
 
     @abstractmethod
@@ -53,6 +79,10 @@ class Case(ABC):
         del vendor
         return {}
 
+    def refuse(self, vendor: Any) -> None:
+        """Let the vendor refuse our credential from now on. By default every answer is 401."""
+        vendor.faults.add(Fault(kind="status", status=401, times=None))
+
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Make the connector ask for a few rows at a time, so that little data make several pages."""
         del monkeypatch
@@ -65,19 +95,25 @@ class Case(ABC):
         return FakeClock(self.start)
 
     @pytest.fixture
-    def simulator(self, clock: FakeClock) -> Iterator[Any]:
+    def description(self) -> Spec | None:
+        """The vendor's own description of its API, where there is one: override this, and let it be read once a session."""
+        return None
+
+    @pytest.fixture
+    def simulator(self, clock: FakeClock, description: Spec | None) -> Iterator[Any]:
         """The vendor. At the end, both sides must have kept to its description, where it has one."""
         made = self.vendor(clock)
+        if description is not None:
+            made.spec = description
         yield made
         if isinstance(made, Simulator):
             assert not made.broken, f"the simulator does not keep to the description: {made.broken[0]}"
             assert not made.refused, f"the connector does not keep to the description: {made.refused[0]}"
+        _dispose(made)
 
     @pytest.fixture
-    def wire(self, simulator: Any) -> Simulator:
-        """The vendor, for tests of what can happen on the way to it."""
-        if not isinstance(simulator, Simulator):
-            pytest.skip(f"{type(simulator).__name__} is not spoken to over HTTP")
+    def wire(self, simulator: Simulator) -> Simulator:
+        """The vendor, for tests of what can happen on the way to it over HTTP."""
         return simulator
 
     @pytest.fixture
@@ -100,10 +136,21 @@ class Case(ABC):
             yield bench
 
 
-def stream_names(case: type[Case]) -> Sequence[str]:
-    """Return the names of a plugin's streams, for one test each. Nothing is called."""
+def streams_of(case: type[Case]) -> Mapping[str, tuple[Source, Stream]]:
+    """Return a plugin's streams by name, each with its source, for one test each. Nothing is called."""
     this, clock = case(), FakeClock(case.start)
-    with TemporaryDirectory(prefix="wellkept-conformance-") as folder:
-        keys = this.keys(this.vendor(clock), NOWHERE)
-        with Bench(Path(folder), case.plugin, keys, clock=clock) as bench:
-            return list(bench.streams)
+    vendor = this.vendor(clock)
+    keys = this.keys(vendor, NOWHERE)
+    with (
+        TemporaryDirectory(prefix="wellkept-conformance-") as folder,
+        Bench(Path(folder), case.plugin, keys, clock=clock) as bench,
+    ):
+        found = dict(bench.instance.streams)
+    _dispose(vendor)
+    return found
+
+
+def _dispose(vendor: Any) -> None:
+    """Close what is no simulator and can be closed, such as a server."""
+    if not isinstance(vendor, Simulator) and hasattr(vendor, "close"):
+        vendor.close()

@@ -5,23 +5,31 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
 from wellkept.errors import RejectedError, SignatureError
+from wellkept.records import Json
 from wellkept.source import Received, WebhookRequest, WebhookSource
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.case import Case
+from wellkept.testing.conformance.written import Written
 from wellkept.testing.simulator import Simulator
 
 DAY = 86_400_000
 
 
 class WebhookTests(Case):
-    """The standard tests of a source's webhooks. Subclass it as ``class TestAcmeWebhooks(WebhookTests)``."""
+    """The standard tests of a source's webhooks. Subclass it as ``class TestAcmeWebhooks(WebhookTests)``.
+
+    Attributes:
+        tolerance: How old a webhook may be, and how far ahead of the time, epoch ms; None where that is not known.
+    """
+
+    tolerance: ClassVar[int | None] = None
 
     @abstractmethod
     def deliveries(self, vendor: Any) -> Sequence[WebhookRequest]:
@@ -31,6 +39,14 @@ class WebhookTests(Case):
         """Return any body as the vendor would sign and send it now; None where the simulator cannot."""
         del vendor, body
         return None
+
+    def bodies(self, vendor: Any) -> Mapping[str, bytes]:
+        """Return further bodies that the vendor may send, by name: each kind of event, and what is missing or odd in some.
+
+        What each hints at stands in a file beside the test. They are signed with `signed`.
+        """
+        del vendor
+        return {}
 
     @pytest.fixture
     def source(self, bench: Bench) -> WebhookSource:
@@ -54,6 +70,17 @@ class WebhookTests(Case):
                     batch = bench.runtime.run(source.fetch(bench.streams[hint.stream], [hint.object_id]))
                     assert batch.cursor is None
                     assert batch.records or batch.deletions or batch.rejects
+
+    def test_hints_stay_the_same(self, source: WebhookSource, simulator: Simulator, request: pytest.FixtureRequest) -> None:
+        """Webhooks: what each kind of event hints at stands in a file, so that none is overlooked by accident."""
+        found = {}
+        for number, delivery in enumerate(self.deliveries(simulator), 1):
+            found[f"delivery {number}"] = _hinted(source, delivery)
+        for name, body in self.bodies(simulator).items():
+            signed = self.signed(simulator, body)
+            assert signed is not None, f"{type(self).__name__}.signed() must sign {name}"
+            found[name] = _hinted(source, signed)
+        Written(self, request).holds("webhooks.hints", found)
 
     def test_a_forged_one_is_refused(self, source: WebhookSource, simulator: Simulator) -> None:
         """Webhooks are verified on raw bytes: any other byte in the body, or another secret's signature, is refused."""
@@ -84,6 +111,16 @@ class WebhookTests(Case):
         for request in self.deliveries(simulator):
             with pytest.raises(SignatureError):
                 source.receive(_with(request, received_at=request.received_at + days * DAY))
+
+    def test_the_time_is_bounded(self, source: WebhookSource, simulator: Simulator) -> None:
+        """Webhooks: one that is as old, or as far ahead, as may be is taken, and one beyond that is refused."""
+        if self.tolerance is None:
+            pytest.skip(f"{type(self).__name__}.tolerance is not known")
+        for request in self.deliveries(simulator):
+            for way in (1, -1):
+                assert source.receive(_with(request, received_at=request.received_at + way * self.tolerance)).hints
+                with pytest.raises(SignatureError):
+                    source.receive(_with(request, received_at=request.received_at + way * (self.tolerance + 1)))
 
     def test_a_replay_is_the_same_hint(self, source: WebhookSource, simulator: Simulator, clock: FakeClock) -> None:
         """Webhooks: the same delivery twice converges, because its hints have the same ids."""
@@ -131,6 +168,16 @@ def _accepted(source: WebhookSource, request: WebhookRequest) -> bool:
     except SignatureError:
         return False
     return True
+
+
+def _hinted(source: WebhookSource, request: WebhookRequest) -> Json:
+    """Return what a webhook hints at, or why it is refused, as it is written down."""
+    try:
+        received = source.receive(request)
+    except RejectedError as error:
+        return f"refused: {error}"
+    hints = [f"{hint.stream} {hint.object_id} at {hint.at} ({hint.id})" for hint in received.hints]
+    return {"account": received.vendor_account, "mode": received.mode, "hints": hints}
 
 
 def _ids(received: Received) -> set[tuple[str, str, str | None]]:
