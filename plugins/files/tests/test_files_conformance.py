@@ -15,7 +15,7 @@ from weakref import finalize
 import pytest
 
 from wellkept.testing import FakeClock
-from wellkept.testing.conformance import SourceTests
+from wellkept.testing.conformance import JobTests, SourceTests
 
 MINUTES = 60_000_000_000
 
@@ -64,6 +64,7 @@ class Folder:
 
 class TestFilesSource(SourceTests):
     plugin = "files"
+    over_http = False
     STREAMS: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "customers",
@@ -144,3 +145,26 @@ class TestFilesSource(SourceTests):
     @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root is refused nothing")
     def test_a_credential_that_is_refused_later_pauses(self, bench: Any, simulator: Folder) -> None:
         super().test_a_credential_that_is_refused_later_pauses(bench, simulator)
+
+
+class TestFilesExports(JobTests):
+    plugin = "files"
+
+    def vendor(self, clock: FakeClock) -> Folder:
+        return Folder(clock)
+
+    def keys(self, vendor: Folder, url: str) -> Mapping[str, Any]:
+        streams = [TestFilesSource.STREAMS[0]]
+        exports = [
+            {"what": "records", "record": "account", "path": str(vendor.root / "out.csv")},
+            {"what": "frame", "path": str(vendor.root / "out.parquet")},
+        ]
+        return {"folder": str(vendor.path), "streams": streams, "exports": exports}
+
+    def left(self, vendor: Folder) -> object:
+        found = {path.name: path.read_bytes() for path in sorted(vendor.root.glob("out.*"))}
+        return found or None
+
+    def prevent(self, vendor: Folder) -> None:
+        for name in ("out.csv", "out.parquet"):
+            (vendor.root / name).mkdir()

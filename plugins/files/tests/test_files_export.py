@@ -156,7 +156,7 @@ def test_parquet_has_the_right_types(installation: Path) -> None:
 
 def test_mistakes_are_told(installation: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["files", "export", "records", "invoicee"]) == 2
-    assert "Did you mean 'invoice'?" in capsys.readouterr().err
+    assert "did you mean 'invoice'?" in capsys.readouterr().err
     assert main(["files", "export", "frame", "-o", "x.xls"]) == 2
     assert main(["files", "export", "frame", "-o", "x.csv", "--format", "xlsx"]) == 2
     assert main(["files", "export", "frame", "-o", "nowhere/x.csv"]) not in {0, 2}

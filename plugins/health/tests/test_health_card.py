@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -11,7 +12,23 @@ from hypothesis import strategies as st
 
 from wellkept import Score
 from wellkept_health.bands import BANDS, Borders
-from wellkept_health.card import FULL, Part, fade, interpolate, losses
+from wellkept_health.card import FULL, fade, interpolate, limit, points
+from wellkept_health.card import losses as taken
+
+
+class Part(msgspec.Struct, kw_only=True):
+    """A signal of one account."""
+
+    weight: int
+    health: int
+    ceiling: int = 100
+
+
+def losses(given: Sequence[Part]) -> list[Decimal]:
+    """Return what each part takes from 100 points."""
+    limits = [limit(part.health, part.ceiling) for part in given]
+    return [points(-each) for each in taken([part.weight for part in given], [part.health for part in given], limits)]
+
 
 parts = st.lists(
     st.builds(Part, weight=st.integers(1, 10**8), health=st.integers(0, FULL), ceiling=st.integers(0, 100)),

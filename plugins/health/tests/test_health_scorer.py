@@ -437,6 +437,19 @@ def test_worse_is_never_healthier(column: str, worse: Iterable[Value]) -> None:
     assert values[0] != values[-1]
 
 
+cells = st.one_of(st.none(), st.booleans(), st.integers(-2, 30), st.sampled_from([0.0, -0.0, 1.0, 2.5, 30.0]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(HEALTHY.keys() - {"plan"})), cells, max_size=4), min_size=2, max_size=6))
+def test_what_signals_remember_of_one_account_never_shows_in_another(changes: list[dict[str, Value]]) -> None:
+    view = frame({f"a{number}": {**HEALTHY, **change} for number, change in enumerate(changes)})
+    together = {found.account: msgspec.json.encode(found) for found in scorer().score(view, {})}
+    for row in view.rows():
+        (alone,) = scorer().score(row.frame(), {})
+        assert together[row.account] == msgspec.json.encode(alone)
+
+
 def test_an_account_does_not_depend_on_its_neighbours() -> None:
     rows = {"a": HEALTHY, "b": {**HEALTHY, "failed_payments_30d": 4}, "c": {**HEALTHY, "mrr": 1}}
     together = {found.account: found for found in scorer().score(frame(rows), {})}

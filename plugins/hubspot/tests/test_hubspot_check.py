@@ -100,7 +100,7 @@ async def test_oauth_refreshes_before_the_end(simulate: Start, connector: Start,
         ("client_id", "client_secret", "grant_type", "refresh_token")
     }  # fmt: skip
     assert 401 not in {entry.status for entry in simulator.log.requests}
-    assert link.tokens.kept["oauth"]["refresh"] == "refresh-1"
+    assert (await link.tokens.get("oauth"))["refresh"] == "refresh-1"
     assert link.all(Account)
 
 
@@ -109,7 +109,7 @@ async def test_oauth_refreshes_once_after_a_401(simulate: Start, connector: Star
     granted(simulator)
     link = connector(simulator, oauth=OAUTH)
     await link.sync("companies")
-    simulator.revoke(link.tokens.kept["oauth"]["access"])
+    simulator.revoke((await link.tokens.get("oauth"))["access"])
     await link.sync("companies")
     assert len(simulator.log.matching(TOKEN_PATH, "POST")) == 2
     simulator.faults.add(Fault(kind="status", status=401, times=None, path="/crm/*"))

@@ -13,9 +13,10 @@ import pytest
 from pydantic import ValidationError
 
 import wellkept_hubspot
+from wellkept.pipeline.report import RunReport
 from wellkept.records import Account, Person, SurveyResponse, Task
 from wellkept.runtime import Runtime
-from wellkept.steps import RunReport, Steps
+from wellkept.steps import Steps
 from wellkept.store import overrides
 from wellkept.testing import FakeClock
 from wellkept.testing.simulation import Setting

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, date, datetime
@@ -11,12 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from wellkept import Batch, Context, Deletion, ReadRequest, Reject, Stream, Window
-from wellkept.errors import CursorExpiredError
 from wellkept.http import Http, Timing, make_http
-from wellkept.records import Record, Usage
+from wellkept.records import Usage
 from wellkept.store import Store, open_store
-from wellkept.testing import FakeClock, Server, Spec
+from wellkept.testing import FakeClock, Reader, Server, Spec, make_context
 from wellkept.testing.world import Company, Human, Sighting
 from wellkept_mixpanel.config import MixpanelConfig
 from wellkept_mixpanel.simulator import MixpanelSimulator, describe
@@ -133,12 +130,11 @@ async def connector(clock: FakeClock, store: Store, monkeypatch: pytest.MonkeyPa
         assert link.simulator.refused == []
 
 
-class Connector:
-    """A source with a fake of the store's side: generations replace days, newer versions win, cursors are kept."""
+class Connector(Reader):
+    """The plugin's source, connected to a simulator."""
 
     def __init__(self, simulator: MixpanelSimulator, store: Store, clock: FakeClock, config: dict[str, Any]) -> None:
         self.simulator = simulator
-        self.clock = clock
         instance = f"mixpanel-{uuid4().hex}"
         http: Http = make_http(store, clock, instance, timing=Timing(attempts=4), random=lambda: 0.5)
         self.http = http
@@ -160,86 +156,8 @@ class Connector:
         def own_budget(url: str, *, credential: str | None = None, **options: Any) -> Any:
             return http(url, credential=f"{credential}/{instance}", **options)  # one store serves all tests
 
-        self.ctx: Context[MixpanelConfig] = Context(
-            instance=instance,
-            config=MixpanelConfig.model_validate(wanted),
-            http=own_budget,  # type: ignore[arg-type]
-            clock=clock,
-            log=logging.getLogger("test"),
-            store=None,  # type: ignore[arg-type]
-            state=None,  # type: ignore[arg-type]
-            tokens=None,  # type: ignore[arg-type]
-            suppressions=None,  # type: ignore[arg-type]
-            sign=None,  # type: ignore[arg-type]
-        )
-        self.source = MixpanelSource(self.ctx)
-        self.cursors: dict[str, Any] = {}
-        self.rows: dict[tuple[type[Record], str], Record] = {}
-        self.rejects: list[Reject] = []
-        self.batches: list[Batch] = []
-        self.expired = 0
-        self._staged: list[Record] = []
-
-    def stream(self, name: str) -> Stream:
-        return next(stream for stream in self.source.streams() if stream.name == name)
-
-    async def sync(self, name: str, *, batches: int | None = None, window: Window | None = None) -> int:
-        """Read a stream from its cursor; stop after so many batches, as a kill would. Returns how many rows came."""
-        try:
-            return await self._follow(name, batches, window)
-        except CursorExpiredError:
-            self.expired += 1
-            self.cursors.pop(name)
-            return await self._follow(name, batches, window)
-
-    async def _follow(self, name: str, batches: int | None, window: Window | None) -> int:
-        key, count = name if window is None else f"{name}/window", 0
-        self._staged = []
-        seen: set[tuple[type[Record], str]] | None = set() if self.cursors.get(key) is None else None
-        reading = self.source.read(ReadRequest(stream=self.stream(name), cursor=self.cursors.get(key), window=window))
-        try:
-            async for batch in reading:
-                self.apply(batch)
-                count += len(batch.records)
-                if seen is not None:
-                    seen |= {(type(record), record.id) for record in batch.records}
-                if batch.cursor is not None:
-                    assert batch.replaces is None or batch.last
-                    self.cursors[key] = batch.cursor
-                if batch.complete and seen is not None and self.stream(name).deletes == "absence":
-                    kinds = self.stream(name).records
-                    self.rows = {at: row for at, row in self.rows.items() if at[0] not in kinds or at in seen}
-                if batches is not None and (batches := batches - 1) == 0:
-                    break
-        finally:
-            await reading.aclose()  # type: ignore[attr-defined]
-        return count
-
-    def apply(self, batch: Batch) -> None:
-        self.batches.append(batch)
-        self.rejects += batch.rejects
-        records = list(batch.records)
-        if batch.replaces is not None:
-            self._staged += records
-            if not batch.last:
-                return
-            records, self._staged = self._staged, []
-            if not any(reject.id is None for reject in batch.rejects):
-                start, end = str(batch.replaces.start), str(batch.replaces.end)
-                self.rows = {
-                    at: row for at, row in self.rows.items() if not (isinstance(row, Usage) and start <= row.day < end)
-                }
-            assert len({record.id for record in records}) == len(records)
-        for record in records:
-            known = self.rows.get((type(record), record.id))
-            if known is None or record.version >= known.version:
-                self.rows[type(record), record.id] = record
-        for deletion in batch.deletions:
-            assert isinstance(deletion, Deletion)
-            self.rows.pop((deletion.record, deletion.id), None)
-
-    def all(self, type_: type[Any]) -> dict[str, Any]:
-        return {id_: row for (kind, id_), row in self.rows.items() if kind is type_}
+        self.ctx = make_context(MixpanelConfig.model_validate(wanted), clock=clock, http=own_budget, instance=instance)
+        super().__init__(MixpanelSource(self.ctx), clock)
 
     def usage(self) -> Counter[tuple[str, str, str, str | None]]:
         """Return what is stored of usage, as counts."""

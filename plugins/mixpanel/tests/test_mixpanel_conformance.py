@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import pytest
+
 from wellkept import ScorePush
-from wellkept.testing import FakeClock, Fault
+from wellkept.testing import FakeClock, Fault, Spec
 from wellkept.testing.conformance import ActionTests, Case, SourceTests
 from wellkept_mixpanel.simulator import MixpanelSimulator
 from wellkept_mixpanel.simulator.state import GROUP_KEY
@@ -14,6 +16,10 @@ from wellkept_mixpanel.simulator.state import GROUP_KEY
 
 class Mixpanel(Case):
     plugin = "mixpanel"
+
+    @pytest.fixture
+    def description(self, optional_spec: Spec | None) -> Spec | None:
+        return optional_spec
 
     def vendor(self, clock: FakeClock) -> MixpanelSimulator:
         # each test begins with a new store several times an hour, and with it with a new budget: Mixpanel itself must not count

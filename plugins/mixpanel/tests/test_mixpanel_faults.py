@@ -33,37 +33,6 @@ async def wired(simulate: Start, connector: Start) -> tuple[Any, Any]:
     return simulator, connector(simulator)
 
 
-@pytest.mark.parametrize("stream", ["events", "users"])
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(kind="status", status=429, retry_after=3),
-        Fault(kind="status", status=429, retry_after=3, as_date=True),
-        Fault(kind="status", status=429),
-        Fault(kind="status", status=500, times=3),
-        Fault(kind="status", status=503, retry_after=2),
-        Fault(kind="drop", times=2),
-        Fault(kind="drop", when="after"),
-        Fault(kind="slow", seconds=1),
-        Fault(kind="latency", seconds=30),
-    ],
-    ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.when}-{fault.as_date}-{fault.retry_after}",
-)
-async def test_faults_that_pass(wired: tuple[Any, Any], expected: Start, fault: Fault, stream: str) -> None:
-    simulator, link = wired
-    simulator.faults.add(fault)
-    await link.sync(stream)
-    if stream == "events":
-        assert link.usage() == expected(simulator, "2026-11-07", "2026-11-20")
-    else:
-        assert set(link.all(Person)) == set(simulator.project.users)
-    assert link.rejects == []
-    if fault.retry_after is not None:
-        hit = next(entry for entry in simulator.log.requests if entry.fault)
-        again = next(entry for entry in simulator.log.requests if entry.number == hit.number + 1)
-        assert again.at - hit.at >= fault.retry_after * 1000
-
-
 @pytest.mark.parametrize("at", [0.3, 0.9])
 @pytest.mark.parametrize("kind", ["cut", "truncate", "early"])
 async def test_an_export_that_breaks_off_once_is_read_again(

@@ -1,65 +1,34 @@
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
 from wellkept import Context, Delivery, Envelope, MessageSend, Recipient
 from wellkept.errors import NotSentError
-from wellkept.testing import FakeClock
+from wellkept.testing import FakeClock, MemorySuppressions, make_context
 from wellkept.testing.mail import MailSink
 from wellkept_smtp.config import SmtpConfig
 
 FIRST_SENT = 1_795_219_200_000  # 2026-11-21T00:00:00Z
 
 
-@dataclass
-class Suppressed:
-    """Remembers what the plugin suppresses."""
-
-    added: list[tuple[str, str]] = field(default_factory=list)
-
-    async def add(self, address: str, *, scope: Literal["marketing", "all"], reason: str) -> None:
-        self.added.append((address, scope))
-
-    async def scope(self, address: str) -> Literal["marketing", "all"] | None:
-        return None
-
-
-class NoRecords:
-    async def records(self, type_: Any, *, account: str) -> list[Any]:
-        return []
+@pytest.fixture
+def suppressed() -> MemorySuppressions:
+    return MemorySuppressions()
 
 
 @pytest.fixture
-def suppressed() -> Suppressed:
-    return Suppressed()
-
-
-@pytest.fixture
-def context(suppressed: Suppressed) -> Callable[..., Context[SmtpConfig]]:
+def context(suppressed: MemorySuppressions) -> Callable[..., Context[SmtpConfig]]:
     def make(**config: Any) -> Context[SmtpConfig]:
         values = {"host": "127.0.0.1", "tls": "none", "from_address": "Success <success@wellkept.example>", **config}
-        nothing: Any = None
-        return Context(
-            instance="smtp",
-            config=SmtpConfig.model_validate(values),
-            http=nothing,
-            clock=FakeClock(),
-            log=logging.getLogger("test"),
-            store=NoRecords(),  # type: ignore[arg-type]
-            state=nothing,
-            tokens=nothing,
-            suppressions=suppressed,
-            sign=nothing,
-        )
+        return make_context(SmtpConfig.model_validate(values), clock=FakeClock(), instance="smtp", suppressions=suppressed)
 
     return make
 

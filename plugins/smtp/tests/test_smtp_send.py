@@ -213,7 +213,7 @@ async def test_what_a_reply_means(
     assert outcome.status == status
     assert sink.mails == []
     assert len(sink.in_doubt) == (status == "unknown")
-    assert suppressed.added == ([("bo@example.com", "all")] if gone else [])
+    assert suppressed.scopes == ({"bo@example.com": "all"} if gone else {})
     assert "bo@" not in outcome.reason
 
 

@@ -52,6 +52,7 @@ class Warehouse:
 
 class TestSqlSource(SourceTests):
     plugin = "sql"
+    over_http = False
     QUERIES: ClassVar[list[dict[str, Any]]] = [
         {
             "name": "customers",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,12 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from wellkept import Batch, Context, Deletion, ReadRequest, Reject, Stream, Window
-from wellkept.errors import CursorExpiredError
-from wellkept.http import Http, Timing, make_http
-from wellkept.records import Record
+from wellkept.http import Timing, make_http
 from wellkept.store import Store, open_store
-from wellkept.testing import FakeClock, Server, Spec
+from wellkept.testing import FakeClock, Reader, Server, Spec, make_context
 from wellkept_stripe.config import StripeConfig
 from wellkept_stripe.simulator import StripeSimulator, describe
 from wellkept_stripe.source import StripeSource
@@ -95,102 +91,14 @@ async def connector(clock: FakeClock, store: Store, monkeypatch: pytest.MonkeyPa
         assert link.simulator.refused == []
 
 
-class Connector:
-    """A source with a fake of the store's side: newer versions win, cursors are kept, deletions are remembered."""
+class Connector(Reader):
+    """The plugin's source, connected to a simulator."""
 
     def __init__(
         self, simulator: StripeSimulator, store: Store, clock: FakeClock, instance: str, config: dict[str, Any]
     ) -> None:
         self.simulator = simulator
-        self.clock = clock
-        timing = Timing(attempts=4)
-        self.http: Http = make_http(store, clock, instance, timing=timing, random=lambda: 0.5)
+        self.http = make_http(store, clock, instance, timing=Timing(attempts=4), random=lambda: 0.5)
         base = {"api_key": "env:STRIPE_KEY", "webhook_secret": "env:STRIPE_WEBHOOK_SECRET", "api_base": simulator.url}  # type: ignore[attr-defined]
-        self.ctx: Context[StripeConfig] = Context(
-            instance=instance,
-            config=StripeConfig.model_validate({**base, **config}),
-            http=self.http,
-            clock=clock,
-            log=logging.getLogger("test"),
-            store=None,  # type: ignore[arg-type]
-            state=None,  # type: ignore[arg-type]
-            tokens=None,  # type: ignore[arg-type]
-            suppressions=None,  # type: ignore[arg-type]
-            sign=None,  # type: ignore[arg-type]
-        )
-        self.source = StripeSource(self.ctx)
-        self.cursors: dict[str, Any] = {}
-        self.rows: dict[tuple[type[Record], str], Record] = {}
-        self.gone: dict[tuple[type[Record], str], Deletion] = {}
-        self.seen: dict[str, set[tuple[type[Record], str]]] = {}
-        self.rejects: list[Reject] = []
-        self.expired = 0
-        self.batches: list[Batch] = []
-
-    def stream(self, name: str) -> Stream:
-        return next(stream for stream in self.source.streams() if stream.name == name)
-
-    async def sync(self, *names: str, batches: int | None = None) -> int:
-        """Read streams from their cursors; stop after so many batches, as a kill would. Returns how many rows came."""
-        count = 0
-        for name in names or [stream.name for stream in self.source.streams()]:
-            try:
-                count += await self._follow(name, self.cursors.get(name), batches)
-            except CursorExpiredError:
-                self.expired += 1
-                count += await self._follow(name, None, batches)
-        return count
-
-    async def _follow(self, name: str, cursor: Any, batches: int | None, window: Window | None = None) -> int:
-        count, stream = 0, self.stream(name)
-        if cursor is None and window is None:
-            self.seen[name] = set()
-        reading = self.source.read(ReadRequest(stream=stream, cursor=cursor, window=window))
-        try:
-            async for batch in reading:
-                self.apply(batch)
-                count += len(batch.records) + len(batch.deletions)
-                if name in self.seen and window is None:
-                    self.seen[name] |= {(type(record), record.id) for record in batch.records}
-                if batch.cursor is not None:
-                    self.cursors[name if window is None else f"{name}/window"] = batch.cursor
-                if batch.complete:
-                    seen = self.seen.pop(name)
-                    for key in [key for key in self.rows if key[0] in stream.records and key not in seen]:
-                        if stream.deletes == "absence":
-                            del self.rows[key]
-                if batches is not None and (batches := batches - 1) == 0:
-                    break
-        finally:
-            await reading.aclose()  # type: ignore[attr-defined]
-        return count
-
-    async def backfill(self, name: str, window: Window) -> int:
-        return await self._follow(name, self.cursors.get(f"{name}/window"), None, window)
-
-    def apply(self, batch: Batch) -> None:
-        self.batches.append(batch)
-        self.rejects += batch.rejects
-        for record in batch.records:
-            key = (type(record), record.id)
-            known, tombstone = self.rows.get(key), self.gone.get(key)
-            if (known is None or record.version >= known.version) and (tombstone is None or record.version > tombstone.version):
-                self.rows[key] = record
-        for deletion in batch.deletions:
-            key = (deletion.record, deletion.id)
-            known = self.rows.get(key)
-            if known is None or deletion.version >= known.version:
-                self.rows.pop(key, None)
-                self.gone[key] = deletion
-
-    def all(self, type_: type[Any]) -> dict[str, Any]:
-        return {id_: record for (kind, id_), record in self.rows.items() if kind is type_}
-
-    def state(self) -> dict[tuple[str, str], Any]:
-        """What is stored, without when it was read: for comparing runs."""
-        import msgspec
-
-        return {
-            (kind.type, id_): msgspec.structs.replace(record, version=0, updated_at=None)
-            for (kind, id_), record in sorted(self.rows.items(), key=lambda item: (item[0][0].type, item[0][1]))
-        }
+        self.ctx = make_context(StripeConfig.model_validate({**base, **config}), clock=clock, http=self.http, instance=instance)
+        super().__init__(StripeSource(self.ctx), clock)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from wellkept import ScorePush, WebhookRequest
-from wellkept.testing import FakeClock, Fault
-from wellkept.testing.conformance import ActionTests, Case, SourceTests, WebhookTests
+from wellkept.testing import FakeClock, Fault, Spec
+from wellkept.testing.conformance import ActionTests, Case, RecordingTests, SourceTests, WebhookTests
 from wellkept_stripe.simulator import StripeSimulator, signature
 
 WEBHOOK_SECRET = "whsec_simulated"
@@ -18,6 +19,10 @@ MOST_METADATA = 50
 
 class Stripe(Case):
     plugin = "stripe"
+
+    @pytest.fixture
+    def description(self, optional_spec: Spec | None) -> Spec | None:
+        return optional_spec
 
     def vendor(self, clock: FakeClock) -> StripeSimulator:
         return StripeSimulator(accounts=6, clock=clock, seed=5, months=2)
@@ -66,6 +71,13 @@ class TestStripeSource(Stripe, SourceTests):
                 with vendor.lock, vendor.state.change(obj, f"{kind}.updated"):
                     obj["nickname" if kind == "price" else "name"] = "Renamed"
         return True
+
+
+class TestStripeRecording(RecordingTests, Stripe):
+    """What ``wellkept record`` makes of an account; for want of a live one here, of a simulated one."""
+
+    recording = Path(__file__).parent / "stripe_recording"
+    bad_rows: ClassVar[Mapping[str, Fault]] = TestStripeSource.bad_rows
 
 
 class TestStripeWebhooks(Stripe, WebhookTests):

@@ -22,38 +22,6 @@ async def wired(simulate: Start, connector: Start, monkeypatch: pytest.MonkeyPat
     return simulator, connector(simulator)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(kind="status", status=429, retry_after=3),
-        Fault(kind="status", status=429, retry_after=3, as_date=True),
-        Fault(kind="status", status=429),
-        Fault(kind="status", status=500, times=3),
-        Fault(kind="status", status=503, retry_after=2),
-        Fault(kind="drop", times=2),
-        Fault(kind="drop", when="after"),
-        Fault(kind="cut", at=0.9),
-        Fault(kind="truncate", at=0.9),
-        Fault(kind="slow", seconds=1),
-        Fault(kind="latency", seconds=30),
-    ],
-    ids=lambda fault: f"{fault.kind}-{fault.status}-{fault.when}-{fault.as_date}-{fault.retry_after}",
-)
-async def test_faults_that_pass(wired: tuple[Any, Any], fault: Fault) -> None:
-    simulator, link = wired
-    clean = set(simulator.state.tables["customer"].rows)
-    simulator.faults.add(fault)
-    start = simulator.clock.now()
-    await link.sync("customers")
-    assert set(link.all(Account)) == clean
-    assert link.rejects == []
-    if fault.retry_after is not None:
-        hit = next(entry for entry in simulator.log.requests if entry.fault)
-        again = next(entry for entry in simulator.log.requests if entry.number == hit.number + 1)
-        assert again.at - hit.at >= fault.retry_after * 1000
-        assert simulator.clock.now() - start < 10_000
-
-
 @pytest.mark.parametrize("kind", ["status", "drop", "cut", "truncate"])
 async def test_faults_that_last_end_the_read_and_nothing_is_lost(wired: tuple[Any, Any], kind: Any) -> None:
     simulator, link = wired

@@ -453,10 +453,10 @@ async def test_a_window_reads_what_was_made_in_it(simulate: Start, connector: St
     start, end = made[10], made[-10]
     expected = {row["id"] for row in simulator.state.tables["invoice"].rows.values() if start <= row["created"] < end}
     window = Window(start=start * 1000, end=end * 1000)
-    assert await link.backfill("invoices", window) == len(expected)
+    assert await link.sync("invoices", window=window) == len(expected)
     assert set(link.all(Invoice)) == expected
     assert not any(batch.complete for batch in link.batches)
-    assert await link.backfill("invoices", window) == 0
+    assert await link.sync("invoices", window=window) == 0
     assert "invoices" not in link.cursors
 
 

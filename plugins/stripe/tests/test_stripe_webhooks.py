@@ -279,3 +279,16 @@ async def test_delivery_over_http(simulate: Start, connector: Start) -> None:
         assert await asyncio.to_thread(simulator.deliver) == {"taken": 1, "refused": 0}
         assert await asyncio.to_thread(simulator.deliver) == {"taken": 0, "refused": 0}
     assert {stream for one in taken for stream, _ in hints(one)} == {"customers", "payment_methods"}
+
+
+async def test_a_genuine_event_of_another_shape_is_no_event(wired: tuple[Any, Any, str]) -> None:
+    """A snapshot event whose time is written as a thin event's is; asking Stripe to send it again would not help."""
+    simulator, link, customer = wired
+    simulator.rename(customer, "X")
+    event = json.loads(simulator.webhook(simulator.events()[0], SECRET).body)
+    body = json.dumps(event | {"created": "2026-11-21T12:00:00Z"}).encode()
+    now = simulator.state.now
+    header = f"t={now},v1={signature(body, SECRET, now)}"
+    request = forged(simulator.webhook(simulator.events()[0], SECRET), body=body)
+    with pytest.raises(RejectedError, match="the body is no event"):
+        link.source.receive(resigned(request, header))

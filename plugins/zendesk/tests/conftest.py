@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from wellkept import Batch, Context, Deletion, ReadRequest, Reject, Stream
-from wellkept.errors import CursorExpiredError
-from wellkept.http import Http, Timing, make_http
-from wellkept.records import Record
+from wellkept.http import Timing, make_http
 from wellkept.store import Store, open_store
-from wellkept.testing import FakeClock, Spec
+from wellkept.testing import FakeClock, MemoryState, MemoryTokens, Reader, Spec, make_context
 from wellkept.testing.world import Company, Human, Sighting
 from wellkept_zendesk.config import ZendeskConfig
 from wellkept_zendesk.simulator import ZendeskSimulator, describe
@@ -105,36 +100,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store.close()
 
 
-class MemoryTokens:
-    """The token table: what was put is on disk, and one at a time refreshes."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, Mapping[str, Any]] = {}
-        self.puts: list[Mapping[str, Any]] = []
-        self._locks: dict[str, asyncio.Lock] = {}
-
-    async def get(self, name: str) -> Mapping[str, Any] | None:
-        return self.stored.get(name)
-
-    async def put(self, name: str, token: Mapping[str, Any]) -> None:
-        self.stored[name] = token
-        self.puts.append(token)
-
-    def lock(self, name: str) -> asyncio.Lock:
-        return self._locks.setdefault(name, asyncio.Lock())
-
-
-class MemoryState:
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-
-    async def get(self, key: str) -> Any:
-        return self.values.get(key)
-
-    async def set(self, key: str, value: Any) -> None:
-        self.values[key] = value
-
-
 @pytest.fixture
 async def connector(clock: FakeClock, store: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Any]]:
     """Connects the plugin to a simulator; nothing that it sends may be refused for its form."""
@@ -154,16 +119,15 @@ async def connector(clock: FakeClock, store: Store, monkeypatch: pytest.MonkeyPa
         assert link.simulator.refused == []
 
 
-class Connector:
-    """A source with a fake of the store's side: newer versions win, cursors are kept, deletions are remembered."""
+class Connector(Reader):
+    """The plugin's source, connected to a simulator."""
 
     def __init__(
         self, simulator: ZendeskSimulator, store: Store, clock: FakeClock, tokens: MemoryTokens, config: dict[str, Any]
     ) -> None:
         self.simulator = simulator
-        self.clock = clock
         self.tokens = tokens
-        self.http: Http = make_http(store, clock, f"zendesk-{uuid4().hex}", timing=Timing(attempts=4), random=lambda: 0.5)
+        self.http = make_http(store, clock, f"zendesk-{uuid4().hex}", timing=Timing(attempts=4), random=lambda: 0.5)
         base: dict[str, Any] = {
             "subdomain": f"acme-{uuid4().hex[:12]}",
             "webhook_secret": "env:ZENDESK_WEBHOOK_SECRET",
@@ -172,80 +136,13 @@ class Connector:
         }
         if "api_token" not in config:
             base |= {"client_id": "wellkept", "client_secret": "env:ZENDESK_SECRET", "refresh_token": "env:ZENDESK_REFRESH"}
-        self.state = MemoryState()
-        self.ctx: Context[ZendeskConfig] = Context(
-            instance="zendesk",
-            config=ZendeskConfig.model_validate({**base, **config}),
-            http=self.http,
+        self.kept = MemoryState()
+        self.ctx = make_context(
+            ZendeskConfig.model_validate({**base, **config}),
             clock=clock,
-            log=logging.getLogger("test"),
-            store=None,  # type: ignore[arg-type]
-            state=self.state,
+            http=self.http,
+            instance="zendesk",
+            state=self.kept,
             tokens=tokens,
-            suppressions=None,  # type: ignore[arg-type]
-            sign=None,  # type: ignore[arg-type]
         )
-        self.source = ZendeskSource(self.ctx)
-        self.cursors: dict[str, Any] = {}
-        self.rows: dict[tuple[type[Record], str], Record] = {}
-        self.gone: dict[tuple[type[Record], str], Deletion] = {}
-        self.places: dict[tuple[type[Record], str], tuple[int, int]] = {}
-        self.rejects: list[Reject] = []
-        self.expired = 0
-        self.batches: list[Batch] = []
-
-    def stream(self, name: str) -> Stream:
-        return next(stream for stream in self.source.streams() if stream.name == name)
-
-    async def sync(self, *names: str, batches: int | None = None) -> int:
-        """Read streams from their cursors; stop after so many batches, as a kill would. Returns how many rows came."""
-        count = 0
-        for name in names or [stream.name for stream in self.source.streams()]:
-            try:
-                count += await self._follow(name, batches)
-            except CursorExpiredError:
-                self.expired += 1
-                self.cursors.pop(name)
-                count += await self._follow(name, batches)
-        return count
-
-    async def _follow(self, name: str, batches: int | None) -> int:
-        count = 0
-        reading = self.source.read(ReadRequest(stream=self.stream(name), cursor=self.cursors.get(name)))
-        try:
-            async for batch in reading:
-                self.apply(batch)
-                count += len(batch.records) + len(batch.deletions)
-                if batch.cursor is not None:
-                    self.cursors[name] = batch.cursor
-                if batches is not None and (batches := batches - 1) == 0:
-                    break
-        finally:
-            await reading.aclose()  # type: ignore[attr-defined]
-        return count
-
-    def apply(self, batch: Batch, *, observed: int | None = None) -> None:
-        """Store a batch as core does: the newer version wins, and of two equal ones what was observed later.
-
-        Args:
-            batch: What was read.
-            observed: When it was asked for; now when left out.
-        """
-        now = self.clock.now() if observed is None else observed
-        self.batches.append(batch)
-        self.rejects += batch.rejects
-        for item in (*batch.records, *batch.deletions):
-            key = (item.record, item.id) if isinstance(item, Deletion) else (type(item), item.id)
-            place = (item.version, now)
-            if key in self.places and (place < self.places[key] or (key in self.gone and item.version <= self.places[key][0])):
-                continue
-            self.places[key] = place
-            self.rows.pop(key, None)
-            self.gone.pop(key, None)
-            if isinstance(item, Deletion):
-                self.gone[key] = item
-            else:
-                self.rows[key] = item
-
-    def all(self, type_: type[Any]) -> dict[str, Any]:
-        return {id_: record for (kind, id_), record in self.rows.items() if kind is type_}
+        super().__init__(ZendeskSource(self.ctx), clock)

@@ -94,7 +94,9 @@ async def test_an_api_token_while_it_lives(simulate: Start, connector: Start, mo
     await link.sync()
     assert link.all(Ticket)
     assert simulator.log.matching("/oauth/*") == []
-    found = {finding.name: finding for finding in (await link.source.check()).findings}
+    checked = await link.source.check()
+    assert checked.expires_at == TOKENS_END  # core tells of it in time
+    found = {finding.name: finding for finding in checked.findings}
     assert found["API token"].ok
     assert "2027-04-30, in 160 days" in found["API token"].message
     assert "OAuth client" in (found["API token"].mend or "")

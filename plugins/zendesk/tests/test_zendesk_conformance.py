@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pytest
 
 from wellkept import ScorePush, Target, TicketNote, WebhookRequest
 from wellkept.records import Ticket
-from wellkept.testing import FakeClock, Fault
+from wellkept.testing import FakeClock, Fault, Spec
 from wellkept.testing.conformance import ActionTests, Bench, Case, SourceTests, WebhookTests
+from wellkept_zendesk.checking import TOKENS_END
 from wellkept_zendesk.simulator import ZendeskSimulator
+from wellkept_zendesk.simulator.companies import add_field
 from wellkept_zendesk.simulator.state import text
 from wellkept_zendesk.webhooks import signature
 
 WEBHOOK_SECRET = "zendesk-webhook-secret"
 API = "/api/v2"
+DAY = 86_400
 
 
 class Zendesk(Case):
     plugin = "zendesk"
 
+    @pytest.fixture
+    def description(self, optional_spec: Spec | None) -> Spec | None:
+        return optional_spec
+
     def vendor(self, clock: FakeClock) -> ZendeskSimulator:
-        simulator = ZendeskSimulator(accounts=5, clock=clock, seed=5, tickets=False, export_limit=100_000)
+        simulator = ZendeskSimulator(accounts=1, clock=clock, seed=5, tickets=False, export_limit=100_000)
         simulator.api_token()
-        people: dict[int, int] = {}
-        for row in simulator.state.all("user", lambda row: row["organization_id"] is not None):
-            people.setdefault(row["organization_id"], row["id"])
-        made = [simulator.new_ticket(person, f"Question {number}") for number in (1, 2, 3) for person in people.values()]
-        third = len(people)
-        for ticket in made[:third]:
-            simulator.set_status(ticket, "solved")
-            simulator.rate(ticket, "offered")
-            simulator.rate(ticket, "good")
-        for ticket in made[-third:]:
-            simulator.delete_ticket(ticket)
+        simulator.state.at = simulator.state.now - 90 * DAY
+        _people(simulator, _organizations(simulator))
+        _tickets(simulator)
+        simulator.state.at = None
         clock.advance(600)
         simulator.log.clear()
         return simulator
@@ -46,29 +47,110 @@ class Zendesk(Case):
             "subdomain": "standard",
             "email": vendor.api_token()[0],
             "api_token": "env:ZENDESK_TOKEN",
-            "webhook_secret": "env:ZENDESK_WEBHOOK_SECRET",
+            "webhook_secret": ["env:ZENDESK_NEXT_SECRET", "env:ZENDESK_WEBHOOK_SECRET"],
+            "churn_words": ["so long"],
             "api_base": url,
         }
 
     def secrets(self, vendor: ZendeskSimulator) -> Mapping[str, str]:
-        return {"ZENDESK_TOKEN": vendor.api_token()[1], "ZENDESK_WEBHOOK_SECRET": WEBHOOK_SECRET}
+        return {
+            "ZENDESK_TOKEN": vendor.api_token()[1],
+            "ZENDESK_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "ZENDESK_NEXT_SECRET": "zendesk-secret-after-the-next-rotation",
+            "ZENDESK_CLIENT": vendor.access.client_secret,
+            "ZENDESK_REFRESH": vendor.grant.refresh,
+        }
 
     def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("wellkept_zendesk.reading.EXPORT_PAGE", 3)
         monkeypatch.setattr("wellkept_zendesk.reading.PAGE", 2)
+        monkeypatch.setattr("wellkept_zendesk.checking.EXPORT_PAGE", 3)
+        monkeypatch.setattr("wellkept_zendesk.checking.PAGE", 2)
+
+
+def _organizations(simulator: ZendeskSimulator) -> tuple[int, int]:
+    """Add an organization with everything, one with next to nothing, one that is deleted, and two that became one."""
+    state = simulator.state
+    fields = {"tier": "gold", "seats": 12, "empty": "", "none": None, "off": False, "list": []}
+    add_field(state, "owner", "text")
+    everything = simulator.new_organization(
+        "Everything", external_id="acct-9", domain_names=["a.example", "b.example"], tags=["vip"]
+    )
+    state.get("organization", everything)["organization_fields"] = fields
+    plain = simulator.new_organization("Nothing")
+    state.touch(
+        "organization", state.get("organization", simulator.new_organization("Deleted")), {"deleted_at": text(state.now)}
+    )
+    simulator.merge_organizations(simulator.new_organization("Loser", domain_names=["c.example"]), everything)
+    state.at = (state.at or 0) + 3_600
+    state.touch("organization", state.get("organization", plain), {})
+    return everything, plain
+
+
+def _people(simulator: ZendeskSimulator, organizations: tuple[int, int]) -> None:
+    """Add people: in each of them other fields are there."""
+    state, (everything, plain) = simulator.state, organizations
+    phone = {"phone": "+4930123", "shared_phone_number": False}
+    more = {"external_id": "u-1", "locale": "de", "iana_time_zone": "Europe/Berlin", "user_fields": {"level": 3, "none": None}}
+    simulator.new_user("Everything", everything, email="mei@a.example", **phone, **more)
+    simulator.new_user("Shared line", plain, phone="+4930999", shared_phone_number=True, email="pat@b.example", verified=False)
+    simulator.new_user("Nobody's", None, suspended=True, locale=None, iana_time_zone=None, user_fields=None)
+    gone = simulator.new_user("Deleted", plain)
+    state.get("user", gone)["active"] = False
+    state.get("user", simulator.new_user("Agent of a customer", everything, role="agent"))["updated_at"] = None
+
+
+def _tickets(simulator: ZendeskSimulator) -> None:
+    """Add tickets and ratings, in all their states."""
+    state = simulator.state
+    people = {row["name"]: row["id"] for row in state.all("user")}
+    mei, pat, nobody = people["Everything"], people["Shared line"], people["Nobody's"]
+    agent, group = state.all("user", lambda row: row["role"] == "agent")[0]["id"], state.all("group")[0]["id"]
+    full = simulator.new_ticket(
+        mei, "We want to cancel our subscription", channel="any_channel", service="QQ", priority="high", type="problem",
+        tags=["b", "a"], assignee_id=agent, group_id=group,
+    )  # fmt: skip
+    waits = {"agent_wait_time_in_minutes": 7, "requester_wait_time_in_minutes": 11, "on_hold_time_in_minutes": 13}
+    metric = state.get("ticket", full)["_metric"]
+    metric |= {name: {"calendar": minutes, "business": minutes - 5} for name, minutes in waits.items()}
+    state.at = (state.at or 0) + 3_600
+    simulator.reply(full)
+    simulator.set_status(full, "solved")
+    simulator.rate(full, "offered")
+    simulator.rate(full, "good", "So long, and thanks")
+    again = simulator.new_ticket(mei, "Opened again", channel="any_channel")
+    state.at += 120
+    simulator.set_status(again, "solved")
+    simulator.reopen(again)
+    simulator.rate(again, "offered")
+    simulator.state.get("satisfaction_rating", simulator.rate(again, "bad"))["reason"] = "Slow"
+    chat = simulator.new_ticket(pat, "Chat", status="closed", satisfaction_rating=None)
+    state.get("ticket", chat)["_metric"] |= {"reply_time_in_seconds": {"calendar": 150}, "reopens": None, "solved_at": None}
+    bare = simulator.new_ticket(nobody, "Bare", channel="web")
+    state.get("ticket", bare).update(updated_at=None, via={"channel": 29})
+    for name in waits:
+        state.get("ticket", bare)["_metric"][name] = None
+    state.get("ticket", bare)["_metric"]["reply_time_in_minutes"] = None
+    simulator.rate(bare, "good", "")
+    simulator.rate(simulator.new_ticket(pat, "Offered only"), "offered")
+    first = state.all("organization")[0]["id"]
+    simulator.new_ticket(state.all("user", lambda row: row["organization_id"] == first)[0]["id"], "Question")
+    simulator.merge_tickets(simulator.new_ticket(pat, "Merged away"), again)
+    for number in range(3):
+        simulator.delete_ticket(simulator.new_ticket(pat, f"Deleted {number}"))
 
 
 def _unsolved(vendor: ZendeskSimulator) -> Sequence[int]:
     return [row["id"] for row in vendor.state.all("ticket", lambda row: row["status"] not in {"solved", "deleted"})]
 
 
-def _bad(path: str, rows: str, field: str, raw: str) -> Fault:
-    return Fault(kind="row", path=f"{API}/{path}", rows=(rows,), row=1, field=field, raw=raw)
+def _bad(path: str, rows: str, field: str, raw: str, row: int = 1) -> Fault:
+    return Fault(kind="row", path=f"{API}/{path}", rows=(rows,), row=row, field=field, raw=raw)
 
 
 class TestZendeskSource(Zendesk, SourceTests):
     bad_rows: ClassVar[Mapping[str, Fault]] = {
-        "organizations": _bad("incremental/organizations", "organizations", "created_at", "7"),
+        "organizations": _bad("incremental/organizations", "organizations", "created_at", "7", row=0),
         "users": _bad("incremental/users/cursor", "users", "name", '"\xff"'),
         "tickets": _bad("incremental/tickets/cursor", "tickets", "created_at", '"soon"'),
         "satisfaction_ratings": _bad("satisfaction_ratings", "satisfaction_ratings", "score", "7"),
@@ -90,20 +172,68 @@ class TestZendeskSource(Zendesk, SourceTests):
             case "tickets":
                 vendor.set_status(tickets[0], "solved")
             case "satisfaction_ratings":
-                vendor.set_status(tickets[0], "solved")
-                vendor.rate(tickets[0], "offered")
-                vendor.rate(tickets[0], "bad", "Slow")
+                fresh = vendor.new_ticket(vendor.state.all("user")[-1]["id"], "Was it good?")
+                vendor.rate(fresh, "offered")
+                vendor.rate(fresh, "bad", "Slow")
             case _:
                 vendor.delete_ticket(tickets[0])
         return True
 
+    def troubles(self, vendor: ZendeskSimulator) -> Mapping[str, Callable[[], Mapping[str, Any] | None]]:
+        def granted(*scopes: str, role: str = "admin", webhook: str | None = "env:ZENDESK_WEBHOOK_SECRET") -> Mapping[str, Any]:
+            vendor.grant.scopes = scopes or vendor.grant.scopes
+            vendor.grant.user = next(row for row in vendor.state.all("user") if row["role"] == role)
+            names = {"client_secret": "env:ZENDESK_CLIENT", "refresh_token": "env:ZENDESK_REFRESH", "webhook_secret": webhook}
+            return {"client_id": vendor.access.client_id, "email": None, "api_token": None, **names}
+
+        def fails(path: str, status: int) -> None:
+            vendor.faults.add(Fault(kind="status", path=f"{API}/{path}", status=status, times=None))
+
+        def stranger() -> None:
+            vendor.access.api_tokens = {key: {**vendor.admin, "id": None} for key in vendor.access.api_tokens}
+
+        reads = ("organizations:read", "users:read", "tickets:read", "satisfaction_ratings:read")
+        return {
+            "the token is refused": vendor.access.api_tokens.clear,
+            "Zendesk takes us for a stranger": stranger,
+            "there is no such account": lambda: fails("users/me", 404),
+            "a stream is not in the plan": lambda: fails("satisfaction_ratings*", 404),
+            "OAuth": granted,
+            "OAuth, reading alone": lambda: granted(*reads, "tickets:write"),
+            "OAuth without scopes": lambda: granted("users:read", "tickets:read", webhook=None),
+            "OAuth that may not read users": lambda: granted("tickets:read", "organizations:write"),
+            "OAuth of an agent": lambda: granted(role="agent"),
+            "OAuth is refused": lambda: {**granted(), "client_id": "another"},
+            "tokens have ended": lambda: vendor.clock.advance((TOKENS_END - vendor.clock.now()) / 1000),  # type: ignore[attr-defined]
+            "few streams": lambda: {"streams": ["users", "deleted_tickets"]},
+        }
+
 
 class TestZendeskWebhooks(Zendesk, WebhookTests):
+    tolerance = 300_000
+
     def deliveries(self, vendor: ZendeskSimulator) -> Sequence[WebhookRequest]:
         known = len(vendor.state.events)
         vendor.rename(vendor.state.all("organization")[0]["id"], "Renamed")
         vendor.set_status(_unsolved(vendor)[0], "pending")
         return [vendor.webhook(event, WEBHOOK_SECRET) for event in vendor.state.events[known:]]
+
+    def bodies(self, vendor: ZendeskSimulator) -> Mapping[str, bytes]:
+        rated = {"type": "zen:event-type:ticket.csat_received", "subject": "zen:ticket:8", "id": "e"}
+        events: Mapping[str, Any] = {
+            "a trigger about a ticket": {"ticket_id": "17"},
+            "a trigger about two things": {"ticket_id": 17, "organization_id": 4},
+            "a trigger about a rating": {"satisfaction_rating_id": 9, "user_id": "3"},
+            "a trigger with something else": {"ticket_id": "17; drop"},
+            "a trigger with nothing": {"hello": "world"},
+            "an organization": {"subject": "zen:organization:5", "time": "2026-11-20T08:00:00Z", "id": "a"},
+            "a user, at no time": {"subject": "zen:user:5", "time": "soon", "id": "b"},
+            "a rating": rated,
+            "the same thing twice": {"subject": "zen:ticket:17", "ticket_id": 17, "id": "c"},
+            "a subject that is not read": {"subject": "zen:article:5", "id": "d"},
+            "a subject that is none": {"subject": "ticket 5"},
+        }
+        return {name: json.dumps(body).encode() for name, body in events.items()}
 
     def signed(self, vendor: ZendeskSimulator, body: bytes) -> WebhookRequest:
         stamp = text(vendor.state.now)
@@ -138,7 +268,7 @@ class TestZendeskNote(Zendesk, ActionTests):
     def target(self, bench: Bench, account: str) -> Target | None:
         with bench.runtime.store.read() as reader:
             tickets = bench.runtime.tables.of_account(reader, Ticket, account)
-        return Target(instance="zendesk", type="ticket", id=min(ticket.id for ticket in tickets))
+        return Target(instance="zendesk", type="ticket", id=min(ticket.id for ticket in tickets if ticket.status != "closed"))
 
     def done(self, vendor: ZendeskSimulator, payload: TicketNote) -> Mapping[str, int]:
         told = [

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from wellkept.errors import CredentialsError, FatalError, RetryableError, StuckCursorError
@@ -35,40 +34,6 @@ async def wired(simulate: Start, connector: Start, monkeypatch: pytest.MonkeyPat
 def expected(simulator: Any, stream: str) -> set[str]:
     rows = simulator.state.all(STREAMS[stream][1])
     return {str(row["id"]) for row in rows if row.get("score") not in {"offered", "unoffered"}}
-
-
-@pytest.mark.parametrize("stream", sorted(STREAMS))
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(kind="status", status=429, retry_after=3),
-        Fault(kind="status", status=429, retry_after=3, as_date=True),
-        Fault(kind="status", status=429),
-        Fault(kind="status", status=500, times=3),
-        Fault(kind="status", status=503, retry_after=2),
-        Fault(kind="drop", times=2),
-        Fault(kind="drop", when="after"),
-        Fault(kind="cut", at=0.9),
-        Fault(kind="truncate", at=0.9),
-        Fault(kind="slow", seconds=1),
-        Fault(kind="latency", seconds=20),
-    ],
-    ids=lambda fault: (
-        f"{fault.kind}-{fault.status}-{fault.when}-{fault.as_date}-{fault.retry_after}"
-        if isinstance(fault, Fault)
-        else str(fault)
-    ),
-)
-async def test_faults_that_pass(wired: tuple[Any, Any], fault: Fault, stream: str) -> None:
-    simulator, link = wired
-    simulator.faults.add(msgspec.structs.replace(fault, path=API, skip=1))
-    await link.sync(stream)
-    assert set(link.all(STREAMS[stream][0])) == expected(simulator, stream)
-    assert link.rejects == []
-    hit = next(entry for entry in simulator.log.requests if entry.fault)
-    if fault.retry_after is not None:
-        again = next(entry for entry in simulator.log.requests if entry.number == hit.number + 1)
-        assert again.at - hit.at >= fault.retry_after * 1000
 
 
 @pytest.mark.parametrize("kind", ["status", "drop", "cut", "truncate"])

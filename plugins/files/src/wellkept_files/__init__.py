@@ -10,7 +10,7 @@ from wellkept import PluginInfo, hookimpl
 if TYPE_CHECKING:
     import click
 
-    from wellkept import Context, Source
+    from wellkept import Context, Job, Source
 
 
 class FilesPlugin:
@@ -38,6 +38,13 @@ class FilesPlugin:
         from wellkept_files.source import FilesSource
 
         return [FilesSource(ctx)] if ctx.config.streams else []
+
+    @hookimpl
+    def jobs(self, ctx: Context[Any]) -> Sequence[Job]:
+        """Return the exports of each run."""
+        from wellkept_files.exports import ExportJob, named
+
+        return [ExportJob(name, export) for name, export in named(ctx.config.exports)]
 
     @hookimpl
     def commands(self) -> Sequence[click.Command]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from wellkept import Installation, pass_installation
-
-if TYPE_CHECKING:
-    from wellkept_files.tables import Table
+from wellkept.errors import ConfigError
 
 Format = Literal["csv", "xlsx", "parquet"]
 
@@ -34,9 +30,7 @@ def export() -> None:
 @pass_installation
 def frame(installation: Installation, output: Path | None, format_: Format | None) -> None:
     """One row for each account, with all measures and scores."""
-    from wellkept_files.tables import frame_table
-
-    _write(installation, frame_table, "frame", output, format_)
+    _write(installation, "frame", None, output, format_)
 
 
 @export.command("scores")
@@ -44,9 +38,7 @@ def frame(installation: Installation, output: Path | None, format_: Format | Non
 @pass_installation
 def scores(installation: Installation, output: Path | None, format_: Format | None) -> None:
     """One row for each account and scorer, with its reasons."""
-    from wellkept_files.tables import scores_table
-
-    _write(installation, scores_table, "scores", output, format_)
+    _write(installation, "scores", None, output, format_)
 
 
 @export.command("records")
@@ -55,29 +47,21 @@ def scores(installation: Installation, output: Path | None, format_: Format | No
 @pass_installation
 def records(installation: Installation, type_name: str, output: Path | None, format_: Format | None) -> None:
     """All records of one TYPE, such as invoice or stripe.price, with the accounts that they belong to."""
-    from wellkept_files.tables import records_table
-
-    types = installation.record_types
-    if type_name not in types:
-        near = difflib.get_close_matches(type_name, list(types), n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(sorted(types))}."
-        raise click.UsageError(f"There is no record type {type_name!r}. {hint}")
-    _write(installation, lambda opened: records_table(opened, types[type_name]), type_name, output, format_)
+    _write(installation, "records", type_name, output, format_)
 
 
-def _write(
-    installation: Installation,
-    make: Callable[[Installation], Table],
-    name: str,
-    output: Path | None,
-    format_: Format | None,
-) -> None:
+def _write(installation: Installation, what: str, record: str | None, output: Path | None, format_: Format | None) -> None:
+    from wellkept_files.exports import table_of
     from wellkept_files.writers import WRITERS, write
 
-    path = output or Path(f"wellkept-{name}.{format_ or 'csv'}")
+    path = output or Path(f"wellkept-{record or what}.{format_ or 'csv'}")
     if format_ is not None and path.suffix.lower() != f".{format_}":
         raise click.UsageError(f"--output {path} does not end with .{format_}.")
     if path.suffix.lower() not in WRITERS:
         raise click.UsageError(f"--output must end with {', '.join(WRITERS)}; or give --format.")
-    count = write(make(installation), path, installation.zone)
+    try:
+        table = table_of(installation, what, record)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+    count = write(table, path, installation.zone)
     click.echo(f"{path}: {count} row{'' if count == 1 else 's'}")

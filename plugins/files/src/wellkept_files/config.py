@@ -8,9 +8,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from wellkept import LocalPath
 from wellkept_files.mapping import Mapping
 
 Format = Literal["csv", "jsonl", "parquet"]
+
+ENDINGS = (".csv", ".xlsx", ".parquet")
+"""What can be written."""
 
 SUFFIXES: dict[str, Format] = {
     ".csv": "csv",
@@ -80,28 +84,49 @@ class FileStream(Mapping):
         return self.delimiter or ("\t" if self.path.lower().endswith(".tsv") else ",")
 
 
+class Export(BaseModel):
+    """``[[plugins.files.exports]]``: a file that is written at the end of each run of this instance."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    what: Literal["frame", "scores", "records"]
+    """``frame``: a row for each account with all measures and scores. ``scores``: a row for each account and scorer, with its
+    reasons. ``records``: all records of the type `record`."""
+    path: LocalPath
+    """The file; its ending says the format: ``.csv``, ``.xlsx`` or ``.parquet``. A relative path starts at `plugins.toml`."""
+    record: str | None = None
+    """The record type of ``records``: ``invoice``, ``stripe.price``, ..."""
+
+    @field_validator("path")
+    @classmethod
+    def _known_ending(cls, value: Path) -> Path:
+        if value.suffix.lower() not in ENDINGS:
+            raise ValueError(f"the ending of `path` says the format: {', '.join(ENDINGS)}")
+        return value
+
+    @model_validator(mode="after")
+    def _type_where_one_is_needed(self) -> Export:
+        if (self.what == "records") != (self.record is not None):
+            raise ValueError('`record` names the type of what = "records", and stands nowhere else')
+        return self
+
+
 class FilesConfig(BaseModel):
     """``[plugins.files]``: a folder, and what is in it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    folder: Path | None = None
-    """Where the files are: an absolute path, or one that begins with ``~``. Not needed where only exports are made."""
+    folder: LocalPath | None = None
+    """Where the files are; a relative path starts at `plugins.toml`. Not needed where only exports are made."""
     streams: list[FileStream] = []
     """What is read."""
+    exports: list[Export] = []
+    """What is written at the end of each run of this instance."""
     batch_rows: Annotated[int, Field(ge=1, le=1000)] = 500
     """Rows that are handed on together."""
     settle_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
     """A file that was changed so shortly before is still being written: it waits for the next run. Files that grow are read
     to their last whole line."""
-
-    @field_validator("folder")
-    @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        path = None if value is None else value.expanduser()
-        if path is not None and not path.is_absolute():
-            raise ValueError("write an absolute path: where a relative one leads depends on how Wellkept is started")
-        return path
 
     @model_validator(mode="after")
     def _streams_in_order(self) -> FilesConfig:
@@ -109,6 +134,9 @@ class FilesConfig(BaseModel):
         double = {name for name in names if names.count(name) > 1}
         if double:
             raise ValueError(f"two streams are called {', '.join(sorted(double))}")
+        paths = [export.path for export in self.exports]
+        if len(set(paths)) < len(paths):
+            raise ValueError("two exports have one path")
         if self.streams and self.folder is None:
             raise ValueError("`folder` is missing")
         return self

@@ -254,8 +254,7 @@ def _id(mapper: Mapper, cells: Mapping[str, object]) -> str | None:
 
 
 def _cursor(progress: Snapshot | Progress) -> Cursor:
-    """Return a place as plain JSON, which knows no tuples."""
-    cursor: Cursor = msgspec.json.decode(msgspec.json.encode(progress))
+    cursor: Cursor = msgspec.to_builtins(progress)
     return cursor
 
 

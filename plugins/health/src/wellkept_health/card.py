@@ -8,26 +8,10 @@ from functools import cache
 from itertools import pairwise
 from math import isfinite
 
-import msgspec
-
 FULL = 100_000
 """A health of 100 in thousandths of a point; knots are read to that precision."""
 
 Knots = Sequence[tuple[float, float]]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One signal of one account, ready to be weighed.
-
-    Attributes:
-        weight: Its share, in any unit that all parts of a card have in common; faded and positive.
-        health: 0 to `FULL`, from `interpolate`.
-        ceiling: What the whole score cannot exceed while this part's health is 0, in points; at full health nothing.
-    """
-
-    weight: int
-    health: int
-    ceiling: int = 100
 
 
 def interpolate(knots: Knots, value: float) -> int:
@@ -53,39 +37,48 @@ def fade(weight: int, age: float, half_life: float) -> int:
     return round(weight * 2 ** (-max(0.0, age) / half_life)) if isfinite(age) else 0
 
 
-def losses(parts: Sequence[Part]) -> list[Decimal]:
-    """Return what each part takes from 100 points, at most 0, with two decimals; 100 plus their sum is the score.
+def losses(weights: Sequence[int], healths: Sequence[int], limits: Sequence[int]) -> list[int]:
+    """Return what each signal takes from 100 points, in hundredths of a point; what they leave is the score.
 
-    Each part loses its share of the weight times what its health lacks. When a ceiling is lower than what is left, the part
-    with the lowest ceiling takes the rest. Hundredths that rounding leaves over go to the largest remainders, so that the
-    parts add up to the rounded total exactly.
+    Each takes its share of the weight times what its health lacks. When a limit is lower than what is left, the signal with
+    the lowest limit takes the rest. Hundredths that rounding leaves over go to the largest remainders, so that the parts add
+    up to the rounded total exactly.
+
+    Args:
+        weights: The signals' shares, in any unit that they have in common; positive.
+        healths: 0 to `FULL`, from `interpolate`.
+        limits: The highest score that each allows, from `limit`.
     """
-    weight = sum(part.weight for part in parts)
+    weight = sum(weights)
     scale = weight * FULL // 10_000  # one hundredth of a point
-    amounts = [part.weight * (FULL - part.health) for part in parts]
-    limits = [_limit(part) for part in parts]
-    limit = min(limits)
-    amounts[limits.index(limit)] += max(0, (FULL - limit) * weight - sum(amounts))
+    amounts = [share * (FULL - health) for share, health in zip(weights, healths, strict=True)]
+    lowest = min(limits)
+    amounts[limits.index(lowest)] += max(0, (FULL - lowest) * weight - sum(amounts))
     total = _round_half_even(sum(amounts), scale)
     whole = [amount // scale for amount in amounts]
-    rests = [-(amount % scale) for amount in amounts]
-    for index in sorted(range(len(parts)), key=rests.__getitem__)[: total - sum(whole)]:
-        whole[index] += 1
-    return [_points(hundredths) for hundredths in whole]
+    left = total - sum(whole)
+    if left:
+        rests = [amount % scale for amount in amounts]
+        for index in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
+            whole[index] += 1
+    return whole
 
 
 @cache
-def _points(hundredths: int) -> Decimal:
-    """Return hundredths of a point as points lost; there are no more than 10,001 of them."""
-    return Decimal(-hundredths).scaleb(-2)
+def points(hundredths: int) -> Decimal:
+    """Return hundredths of a point as points, with two decimals; a scorecard has no more than 10,001 of them."""
+    return Decimal(hundredths).scaleb(-2)
 
 
-def _limit(part: Part) -> int:
-    """Return the highest score that a part allows, in thousandths: from its ceiling up to 100 with its health."""
-    if part.ceiling == 100:
-        return FULL
-    low = part.ceiling * 1000
-    return low + (FULL - low) * part.health // FULL
+def limit(health: int, ceiling: int) -> int:
+    """Return the highest score that a signal allows, in thousandths: from its ceiling up to 100 with its health.
+
+    Args:
+        health: 0 to `FULL`.
+        ceiling: What the whole score cannot exceed while the health is 0, in points.
+    """
+    low = ceiling * 1000
+    return low + (FULL - low) * health // FULL
 
 
 def _thousandths(health: float) -> int:

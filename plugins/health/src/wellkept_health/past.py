@@ -8,7 +8,7 @@ which the column changed. An account that was seen for the first time yesterday 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 
 from wellkept import Score, Value
@@ -44,6 +44,11 @@ class Memory:
     def names(self) -> Mapping[str, str]:
         """The names that are answered from memory, and their columns."""
         return {name: column for name, (column, _) in self._asked.items()}
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Those columns, each once."""
+        return list(self._days)
 
     def recall(
         self, row: Mapping[str, Value], as_of: date, previous: Score | None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from itertools import compress, repeat
 from math import isfinite
-from operator import attrgetter
+from operator import attrgetter, itemgetter, not_
 from typing import NamedTuple
 
 import msgspec
@@ -15,8 +16,8 @@ from wellkept import Column, Contribution, Frame, Score, Scorer, Value
 from wellkept.errors import ConfigError
 from wellkept.expressions import Expression, parse
 from wellkept_health.bands import BANDS, Borders
-from wellkept_health.card import Part, fade, interpolate, losses
-from wellkept_health.cards import Card, Signal, build
+from wellkept_health.card import FULL, fade, interpolate, limit, losses, points
+from wellkept_health.cards import Signal, build
 from wellkept_health.causes import WORDS, main_cause
 from wellkept_health.config import HealthConfig
 from wellkept_health.defaults import NEW_DAYS
@@ -33,7 +34,10 @@ SCALE = 1_000_000
 REFERENCE = Decimal(100)
 """Where an explanation starts: full health, from which every reason takes its part."""
 
-_POINTS = attrgetter("points")
+REMEMBERED = 1_024
+"""Readings that are kept of each signal: most signals say the same few things about nearly all accounts."""
+
+_APPLIES, _LOST = attrgetter("applies"), itemgetter(0)
 _KINDS = {"span": "a span of time", "text": "a text", "date": "a date"}
 _MENDS = {
     "span": "divide it by days(1)",
@@ -42,28 +46,113 @@ _MENDS = {
 }
 
 
-class Line(NamedTuple):
-    """A signal, and its words ready to be filled."""
-
-    signal: Signal
-    reason: Text
-    fine: Text
-
-
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """What a signal says about one account.
+    """What a signal says of the cells that it reads.
 
     Attributes:
-        line: The signal.
-        share: Its weight before fading, in parts of the card.
-        part: Weight and health to be weighed; None when something is unknown.
-        figure: The value; means nothing without `part`.
+        applies: It is part of the card for such an account.
+        known: It can be weighed; the rest means nothing without.
+        health: From `interpolate`.
+        limit: The highest score that it allows, from `limit`.
+        age: Days by which its weight fades; None where it does not fade.
+        value: The figure, for the explanation.
+        reason: The words for points that are lost,
+        fine: and for none.
     """
 
-    line: Line
-    share: int
-    part: Part | None
-    figure: float
+    applies: bool
+    known: bool = False
+    health: int = 0
+    limit: int = FULL
+    age: float | None = None
+    value: Value = None
+    reason: str = ""
+    fine: str = ""
+
+
+NOT_PART, UNKNOWN = Reading(applies=False), Reading(applies=True)
+
+
+class Line:
+    """A signal with its words ready to be filled; `read` says what it makes of an account's cells.
+
+    Args:
+        signal: The signal.
+        writer_of: Returns what writes the cells of a name.
+
+    Attributes:
+        signal: The signal.
+        names: What it reads.
+        read: Takes the cells of these names, and remembers: the same cells have the same reading. An integer, a float and a
+            flag are not the same, though they may be equal.
+    """
+
+    def __init__(self, signal: Signal, writer_of: Callable[[str], Writer]) -> None:
+        self.signal = signal
+        self.names = sorted(signal.names)
+        self.read: Callable[..., Reading] = lru_cache(REMEMBERED, typed=True)(self._read)
+        self._reason = Text(signal.reason, writer_of)
+        self._fine = Text(signal.fine, writer_of)
+
+    def _read(self, *cells: Value) -> Reading:
+        signal, view = self.signal, dict(zip(self.names, cells, strict=True))
+        holds = signal.when is None or signal.when.evaluate(view)
+        if holds is False:
+            return NOT_PART
+        figure = _figure(signal.value, view) if holds else None
+        age = None if signal.age is None else _figure(signal.age, view)
+        if figure is None or (signal.age is not None and age is None):
+            return UNKNOWN
+        bare = view[signal.bare] if signal.bare else None
+        health = interpolate(signal.knots, figure)
+        return Reading(
+            applies=True,
+            known=True,
+            health=health,
+            limit=limit(health, signal.ceiling),
+            age=age,
+            value=_unsigned(round(figure, 4) if bare is None else bare),
+            reason=self._reason.fill(view, figure if bare is None else bare) if health < FULL else "",
+            fine=self._fine.fill(view, figure if bare is None else bare),
+        )
+
+
+class Layout(NamedTuple):
+    """What a card comes to for accounts with the same signals on it.
+
+    Attributes:
+        counted: For each signal of the card, whether it is part of it.
+        lines: Those that are,
+        shares: their weights before fading, in parts of the card,
+        fading: and the places of those that fade, with their half-lives.
+        total: The sum of the shares.
+        note: The card, and the groups of which there are no data.
+    """
+
+    counted: Sequence[bool]
+    lines: Sequence[Line]
+    shares: Sequence[int]
+    fading: Sequence[tuple[int, float]]
+    total: int
+    note: str
+
+
+class Subject(NamedTuple):
+    """What must be known of an account beside the readings of its card.
+
+    Attributes:
+        account: Its id.
+        previous: Its last score of an earlier day.
+        kept: What the next score must know of columns.
+        tenure: Its `TENURE`,
+        unpaid: and its `UNPAID`.
+    """
+
+    account: str
+    previous: Score | None
+    kept: Mapping[str, Value]
+    tenure: Value
+    unpaid: Value
 
 
 class HealthScorer(Scorer):
@@ -88,9 +177,8 @@ class HealthScorer(Scorer):
         names = frozenset[str]({TENURE, UNPAID}).union(*(card.names for card in self._cards), self._features.columns)
         self._memory = Memory(names)
         self._uses = names - self._memory.names.keys() - {*NAMES} | frozenset(self._memory.names.values())
-        self._known_shares: dict[tuple[str, tuple[Value, ...]], Sequence[int]] = {}
-        self._known_groups: dict[tuple[str, frozenset[str]], frozenset[str]] = {}
-        self._lines = self._written({})
+        self._whens = sorted(frozenset[str]().union(*(card.when.names for card in self._cards if card.when)))
+        self._write({})
 
     @property
     def uses(self) -> frozenset[str]:
@@ -121,60 +209,104 @@ class HealthScorer(Scorer):
                     _check(signal.when, names, f"signals.{signal.name}.when", condition=True)
                 if signal.age and _check(signal.age, names, f"signals.{signal.name}.age") not in {"number", "any"}:
                     raise ConfigError("an age is a number of days", key=f"signals.{signal.name}.age", guidance=_MENDS["span"])
-        self._lines = self._written(names)
+        self._write(names)
 
     def score(self, frame: Frame, previous: Mapping[str, Score]) -> Iterator[Score]:
-        """Yield one score per account."""
-        names = sorted(self._uses)
-        cells = zip(*[frame.column(name) for name in names], strict=True) if names else ((),) * len(frame)
-        for index, (account, row) in enumerate(zip(frame.accounts, cells, strict=True)):
-            yield self._score(account, frame, index, dict(zip(names, row, strict=True)), previous.get(account))
+        """Yield one score per account, card by card and signal by signal."""
+        table = {name: frame.column(name) for name in self._uses}
+        past = [
+            self._memory.recall(row, frame.as_of, previous.get(account))
+            for account, row in zip(frame.accounts, _rows(table, self._memory.columns, len(frame)), strict=True)
+        ]
+        table |= {name: [values[name] for values, _ in past] for name in self._memory.names}
+        looks = [self._features.look(row) for row in _rows(table, self._features.columns, len(frame))]
+        table |= {name: [look[name] for look in looks] for name in NAMES}
+        places = [self._place(row) for row in _rows(table, self._whens, len(frame))]
+        for place, lines in enumerate(self._lines):
+            chosen = [index for index, found in enumerate(places) if found == place]
+            readings = zip(*[_read(line, table, chosen) for line in lines], strict=True)
+            for index, absent, row in zip(chosen, self._absent(place, frame, chosen), readings, strict=True):
+                account = frame.accounts[index]
+                layout = self._layout(place, absent, tuple(map(_APPLIES, row)))
+                about = Subject(account, previous.get(account), past[index][1], table[TENURE][index], table[UNPAID][index])
+                yield self._score(about, layout, list(compress(row, layout.counted)))
 
-    def _score(self, account: str, frame: Frame, index: int, view: dict[str, Value], previous: Score | None) -> Score:
-        past, kept = self._memory.recall(view, frame.as_of, previous)
-        view |= past
-        view |= self._features.look(view)
-        place = next(place for place, card in enumerate(self._cards) if card.when is None or card.when.holds(view))
-        card = self._cards[place]
-        unknown = [name for name in self._columns[place] if view.get(name, True) is None]
-        readings = self._readings(place, frozenset([name for name in unknown if frame.gap(name, index) == "none"]), view)
-        known = [(reading, reading.part) for reading in readings if reading.part is not None]
-        share = sum([reading.share for reading in readings])
-        weight = sum([part.weight for _, part in known])
-        coverage = round(weight / share, 4) if share else 0.0
-        note = _note(card, readings)
-        if not known or coverage < self._min_coverage:
+    def _place(self, row: Mapping[str, Value]) -> int:
+        """Return the place of the card for an account."""
+        return next(place for place, card in enumerate(self._cards) if card.when is None or card.when.holds(row))
+
+    def _absent(self, place: int, frame: Frame, chosen: Sequence[int]) -> Iterator[tuple[str, ...]]:
+        """Yield the columns of a card of which there are no data, for each of some accounts."""
+        found: dict[int, list[str]] = {}
+        for name in self._columns[place] & self._uses:
+            cells = frame.column(name)
+            if None in cells:
+                known = frame.gaps(name)
+                for index in chosen:
+                    if cells[index] is None and index not in known:
+                        found.setdefault(index, []).append(name)
+        return (tuple(found.get(index, ())) for index in chosen)
+
+    def _score(self, about: Subject, layout: Layout, readings: Sequence[Reading]) -> Score:
+        """Return the score of an account.
+
+        Args:
+            about: The account.
+            layout: The card.
+            readings: What each of its lines says.
+        """
+        lines = layout.lines
+        weights = [share if reading.known else 0 for share, reading in zip(layout.shares, readings, strict=True)]
+        for index, half_life in layout.fading:
+            weights[index] = fade(weights[index], readings[index].age or 0, half_life)
+        note = layout.note
+        if 0 in weights:
+            note += f"; unknown: {', '.join(line.signal.name for line in compress(lines, map(not_, weights)))}"
+            lines, readings = list(compress(lines, weights)), list(compress(readings, weights))
+            weights = list(filter(None, weights))
+        weight = sum(weights)
+        coverage = round(weight / layout.total, 4) if layout.total else 0.0
+        if not weights or coverage < self._min_coverage:
             return Score(
-                account=account,
+                account=about.account,
                 value=None,
                 band=None,
                 coverage=coverage,
                 reference=REFERENCE,
                 note=f"not scored: coverage {coverage:.2f}; {note}",
-                carry=kept,
+                carry=about.kept,
             )
-        points = losses([part for _, part in known])
-        value = sum(points, REFERENCE)
-        band, carry = self._borders.band(value, previous)
+        lost = losses(weights, [reading.health for reading in readings], [reading.limit for reading in readings])
+        value = REFERENCE + points(-sum(lost))
+        band, carry = self._borders.band(value, about.previous)
+        ratios = {each: round(each / weight, 4) for each in set(weights)}
+        found = sorted(zip(lost, weights, lines, readings, strict=True), key=_LOST, reverse=True)
         contributions = [
-            _contribution(reading, _ratio(part.weight, weight), lost, view)
-            for (reading, part), lost in zip(known, points, strict=True)
+            Contribution(
+                measure=line.signal.measure,
+                group=line.signal.group,
+                value=reading.value,
+                points=points(-taken),
+                text=reading.reason if taken else reading.fine,
+                weight=ratios[share],
+            )
+            for taken, share, line, reading in found
         ]
         if value < REFERENCE:
-            note += f"; main cause: {_cause(known, points, view)}"
+            note += f"; main cause: {_cause(lines, lost, about)}"
         return Score(
-            account=account,
+            account=about.account,
             value=value,
             band=band,
             coverage=coverage,
             reference=REFERENCE,
-            contributions=sorted(contributions, key=_POINTS),
+            contributions=contributions,
             note=note,
-            carry={**kept, **carry},
+            carry={**about.kept, **carry},
         )
 
-    def _readings(self, place: int, absent: frozenset[str], view: Mapping[str, Value]) -> list[Reading]:
-        """Return the signals that are part of the card for this account.
+    def _laid_out(self, place: int, absent: Sequence[str], applies: Sequence[bool]) -> Layout:
+        """Return the signals that are part of the card.
 
         A group is no part of the card when each of its signals lacks a column because *there are no such data*: no source
         yields them. Data that exist for others but not for this account (``unmatched``, ...) are missing, and lower the
@@ -183,107 +315,60 @@ class HealthScorer(Scorer):
         Args:
             place: The card.
             absent: Columns of which there are no data.
-            view: The account.
+            applies: Which signals are meant for such an account.
         """
         card = self._cards[place]
-        groups = self._groups(card, absent)
-        applies = tuple(
-            [signal.group in groups and (signal.when is None or signal.when.evaluate(view)) for signal in card.signals]
-        )
-        found = []
-        for line, holds, share in zip(self._lines[place], applies, self._shares(card, applies), strict=True):
-            if holds is False:
-                continue
-            signal = line.signal
-            figure = _figure(signal.value, view) if holds else None
-            weight = share if figure is not None else 0
-            if signal.age is not None and signal.half_life is not None:
-                age = _figure(signal.age, view)
-                weight = 0 if age is None else fade(weight, age, signal.half_life)
-            if figure is None or not weight:
-                found.append(Reading(line, share, None, 0.0))
-            else:
-                part = Part(weight=weight, health=interpolate(signal.knots, figure), ceiling=signal.ceiling)
-                found.append(Reading(line, share, part, figure))
-        return found
+        groups = {signal.group for signal in card.signals if signal.columns.isdisjoint(absent)}
+        counted = [holds and signal.group in groups for signal, holds in zip(card.signals, applies, strict=True)]
+        lines = list(compress(self._lines[place], counted))
+        signals = [line.signal for line in lines]
+        totals: dict[str, float] = {}
+        for signal in signals:
+            totals[signal.group] = totals.get(signal.group, 0.0) + signal.weight
+        shares = [round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group]) for signal in signals]
+        fading = [(index, signal.half_life) for index, signal in enumerate(signals) if signal.half_life is not None]
+        missing = [group for group, weight in card.weights.items() if weight and group not in totals]
+        note = f"card {card.name}" + (f"; no data on {', '.join(missing)}" if missing else "")
+        return Layout(counted, lines, shares, fading, sum(shares), note)
 
-    def _groups(self, card: Card, absent: frozenset[str]) -> frozenset[str]:
-        """Return the groups of a card of which there are data; few cases occur again and again."""
-        found = self._known_groups.get((card.name, absent))
-        if found is None:
-            found = frozenset(signal.group for signal in card.signals if absent.isdisjoint(signal.columns))
-            self._known_groups[card.name, absent] = found
-        return found
-
-    def _shares(self, card: Card, applies: tuple[Value, ...]) -> Sequence[int]:
-        """Return each signal's share of the card, when some of them are no part of it; few cases occur again and again."""
-        found = self._known_shares.get((card.name, applies))
-        if found is None:
-            totals: dict[str, float] = {}
-            for signal, holds in zip(card.signals, applies, strict=True):
-                totals[signal.group] = totals.get(signal.group, 0.0) + (signal.weight if holds is not False else 0.0)
-            found = [
-                round(SCALE * card.weights[signal.group] * signal.weight / totals[signal.group]) if holds is not False else 0
-                for signal, holds in zip(card.signals, applies, strict=True)
-            ]
-            self._known_shares[card.name, applies] = found
-        return found
-
-    def _written(self, columns: Mapping[str, Column]) -> list[list[Line]]:
-        """Return each card's signals with their words, whose figures are written as the units of the columns ask."""
+    def _write(self, columns: Mapping[str, Column]) -> None:
+        """Get each card's signals with their words ready, whose figures are written as the units of the columns ask."""
 
         def line(signal: Signal) -> Line:
             def writer_of(name: str) -> Writer:
                 unit, currency = unit_of(columns.get(signal.bare or "" if name == "value" else name))
                 return writer((signal.unit or unit) if name == "value" else unit, currency)
 
-            return Line(signal, Text(signal.reason, writer_of), Text(signal.fine, writer_of))
+            return Line(signal, writer_of)
 
-        return [[line(signal) for signal in card.signals] for card in self._cards]
-
-
-def _contribution(reading: Reading, weight: float, points: Decimal, view: Mapping[str, Value]) -> Contribution:
-    line, figure = reading.line, reading.figure
-    signal = line.signal
-    bare = view[signal.bare] if signal.bare else None
-    return Contribution(
-        measure=signal.measure,
-        group=signal.group,
-        value=round(figure, 4) if bare is None else bare,
-        points=points,
-        text=(line.reason if points else line.fine).fill(view, figure if bare is None else bare),
-        weight=weight,
-    )
+        self._lines = [[line(signal) for signal in card.signals] for card in self._cards]
+        self._layout: Callable[[int, Sequence[str], Sequence[bool]], Layout] = lru_cache(REMEMBERED)(self._laid_out)
 
 
-@lru_cache(maxsize=4096)
-def _ratio(weight: int, whole: int) -> float:
-    """Return a share as it is shown; as long as nothing fades, the same few occur again and again."""
-    return round(weight / whole, 4)
+def _rows(table: Mapping[str, Sequence[Value]], names: Collection[str], count: int) -> Iterator[dict[str, Value]]:
+    """Yield some cells of each account by name."""
+    cells = zip(*[table[name] for name in names], strict=True) if names else repeat((), count)
+    return (dict(zip(names, row, strict=True)) for row in cells)
 
 
-def _cause(known: Sequence[tuple[Reading, Part]], points: Sequence[Decimal], view: Mapping[str, Value]) -> str:
+def _read(line: Line, table: Mapping[str, Sequence[Value]], chosen: Sequence[int]) -> Iterator[Reading]:
+    """Yield what a line says of each of some accounts."""
+    columns = [table[name] for name in line.names]
+    if not columns:
+        return repeat(line.read(), len(chosen))
+    return map(line.read, *[[column[index] for index in chosen] for column in columns])
+
+
+def _cause(lines: Sequence[Line], lost: Sequence[int], about: Subject) -> str:
     """Return the main cause in words."""
-    tenure = view[TENURE]
-    return WORDS[
-        main_cause(
-            [(reading.line.signal.cause, lost) for (reading, _), lost in zip(known, points, strict=True)],
-            unpaid=view[UNPAID] is True,
-            new=isinstance(tenure, (int, float)) and tenure < NEW_DAYS,
-        )
-    ]
+    new = isinstance(about.tenure, (int, float)) and about.tenure < NEW_DAYS
+    taken = [(line.signal.cause, points(-each)) for line, each in zip(lines, lost, strict=True) if each]
+    return WORDS[main_cause(taken, unpaid=about.unpaid is True, new=new)]
 
 
-def _note(card: Card, readings: Sequence[Reading]) -> str:
-    counted = {reading.line.signal.group for reading in readings}
-    absent = [group for group, weight in card.weights.items() if weight and group not in counted]
-    missing = [reading.line.signal.name for reading in readings if reading.part is None]
-    parts = [f"card {card.name}"]
-    if absent:
-        parts.append(f"no data on {', '.join(absent)}")
-    if missing:
-        parts.append(f"unknown: {', '.join(missing)}")
-    return "; ".join(parts)
+def _unsigned(value: Value) -> Value:
+    """Return a value without the sign of a zero: those two are the same cell."""
+    return value + 0.0 if type(value) is float else value
 
 
 def _check(expression: Expression, names: Mapping[str, Column], key: str, *, condition: bool = False) -> str:

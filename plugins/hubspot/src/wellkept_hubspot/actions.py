@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from wellkept import Outcome, Payload, ScorePush, StateAction, StateDelivery, Target
-from wellkept.errors import CredentialsError, NotSentError, RejectedError, RetryableError
+from wellkept.errors import CredentialsError, RejectedError, RetryableError
 from wellkept.http import Response, StatusError
 from wellkept.records import Json
 from wellkept_hubspot import wire
@@ -75,7 +75,7 @@ class PushProperties(StateAction):
                 rows.append(row)
         outcomes = {delivery.target.id: Outcome.done() for delivery in deliveries}
         outcomes |= await self._update(rows)
-        return [_with(outcomes[delivery.target.id], refused[delivery.target.id]) for delivery in deliveries]
+        return [outcomes[delivery.target.id].without(refused[delivery.target.id]) for delivery in deliveries]
 
     async def _prepare(self, deliveries: Sequence[StateDelivery]) -> dict[str, str]:
         """Make the properties that are missing; return why some could not be made, by name."""
@@ -115,14 +115,10 @@ class PushProperties(StateAction):
         path = self._api.objects("companies", "/batch/update")
         try:
             response = await self._api.client.post(path, json=sdk.update_batch(rows), retry=False)
-        except CredentialsError:
-            raise
         except StatusError as error:
             return await self._divided(rows, error)
-        except NotSentError as error:
-            return {row.id: Outcome.retry(error.message, after=error.retry_after) for row in rows}
         except RetryableError as error:
-            return {row.id: Outcome.unknown(error.message) for row in rows}
+            return dict.fromkeys((row.id for row in rows), Outcome.failed(error))
         return _outcomes(rows, response)
 
     async def _divided(self, rows: Sequence[Row], error: StatusError) -> dict[str, Outcome]:
@@ -144,7 +140,7 @@ class PushProperties(StateAction):
         if not refused:
             return Outcome.rejected(f"HubSpot refuses it ({code})")
         outcome = (await self._update([Row(row.id, rest)]))[row.id] if rest else Outcome.done()
-        return _with(outcome, refused)
+        return outcome.without(refused)
 
     async def read(self, targets: Sequence[Target], fields: Sequence[str]) -> Sequence[Mapping[str, Json] | None]:
         """Return the present values; None for a company that is gone."""
@@ -206,11 +202,3 @@ def _code(error: StatusError) -> str:
 def _word(code: str | None) -> str:
     """Return a code of HubSpot's if it is one: messages and values are never shown."""
     return code if code and code.replace("_", "").isalnum() and code.isascii() and len(code) <= 60 else "no code"
-
-
-def _with(outcome: Outcome, refused: Mapping[str, str]) -> Outcome:
-    """Add fields that were refused to an outcome."""
-    if not refused or outcome.status in {"retry", "unknown"} or (outcome.status == "rejected" and not outcome.fields):
-        return outcome
-    every = {**outcome.fields, **refused}
-    return Outcome.rejected("; ".join(sorted(set(every.values()))), fields=every)

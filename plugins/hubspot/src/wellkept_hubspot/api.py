@@ -62,11 +62,12 @@ class Page(NamedTuple):
 
 
 class OwnerPage(NamedTuple):
-    """A page of owners, each with its version."""
+    """A page of owners, each with its version; where the next page begins, and when it was asked for (epoch ms)."""
 
     owners: list[tuple[wire.Owner, int]]
     rejects: list[Reject]
     after: str | None
+    asked_at: int
 
 
 class Quota(NamedTuple):
@@ -228,10 +229,10 @@ class Api:
         params = {"limit": OWNERS_PAGE, "after": after, "email": email, "archived": False}
         begun, now = self._clock.monotonic(), self._clock.now()
         response = await self.client.get(f"/crm/owners/{self.version}", params=params)
-        page = decode_rows(response.body, wire.Owner, path=("results",))
+        page = decode_rows(response, wire.Owner, path=("results",))
         asked_at = self._asked(response, begun, now)
         owners = [(owner, max(asked_at, wire.epoch_ms(owner.updated_at))) for owner, _ in page.rows]
-        return OwnerPage(owners, page.rejects, _following(page.rest))
+        return OwnerPage(owners, page.rejects, _following(page.rest), asked_at)
 
     async def links(self, from_type: str, to_type: str, ids: Sequence[str]) -> dict[str, list[str]]:
         """Return for each object those at the other end: the primary one first, then by id."""
@@ -257,7 +258,7 @@ class Api:
         return (int(date.timestamp()) * 1000 - took) // 1000 * 1000
 
     def _page(self, response: Response, asked_at: int, *, versioned: bool) -> Page:
-        page = decode_rows(response.body, wire.Obj, path=("results",))
+        page = decode_rows(response, wire.Obj, path=("results",))
         rows = [
             Seen(row, raw, max(asked_at if versioned else 0, wire.epoch_ms(row.updated_at))) for row, raw in page.rows
         ]  # fmt: skip

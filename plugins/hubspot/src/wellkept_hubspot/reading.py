@@ -19,8 +19,8 @@ import msgspec
 
 from wellkept import Batch, Clock, Deletion, Reject, Window
 from wellkept.errors import CursorExpiredError, FatalError, RejectedError, StuckCursorError
-from wellkept.records import Record
-from wellkept_hubspot.api import PAGE, SEARCH_PAGE, Api, Filter, Page, Seen
+from wellkept.records import Person, Record
+from wellkept_hubspot.api import PAGE, SEARCH_PAGE, Api, Filter, OwnerPage, Page, Seen
 from wellkept_hubspot.config import HubSpotConfig
 from wellkept_hubspot.kinds import Kind
 from wellkept_hubspot.mapping import OWNER, House, Reading, Refs, agent, merged
@@ -255,23 +255,42 @@ class OwnersReader:
         self._api = api
 
     async def fetch(self, ids: Sequence[str]) -> Batch:
-        """Read them all, and return those that are wanted."""
-        wanted, found, rejects = set(ids), list[Record](), list[Reject]()
-        async for batch in self.read():
-            found += [record for record in batch.records if record.id in wanted]
-            rejects += [reject for reject in batch.rejects if reject.id in wanted]
-        return Batch(records=found, rejects=rejects)
+        """Read them all, and return those that are wanted; one that is not among them is gone."""
+        wanted = dict.fromkeys(ids)
+        found, rejects, asked_at = list[Record](), list[Reject](), 0
+        async for page, _ in self._pages():
+            found += [record for record in _agents(page) if record.id in wanted]
+            rejects += _rejects(page)
+            asked_at = asked_at or page.asked_at
+        known = {record.id for record in found} | {reject.id for reject in rejects}
+        gone = [] if None in known else [id_ for id_ in wanted if id_ not in known]
+        return Batch(
+            records=found,
+            deletions=[Deletion(record=Person, id=id_, version=asked_at) for id_ in gone],
+            rejects=[reject for reject in rejects if reject.id in wanted],
+        )
 
     async def read(self) -> AsyncGenerator[Batch, None]:
         """Yield everybody who can own records at present."""
+        async for page, complete in self._pages():
+            yield Batch(records=_agents(page), rejects=_rejects(page), complete=complete)
+
+    async def _pages(self) -> AsyncGenerator[tuple[OwnerPage, bool], None]:
+        """Yield all pages, and whether each is the last."""
         after = None
         while True:
             page = await self._api.owners(after)
-            records = [agent(owner, version) for owner, version in page.owners]
             if page.after is not None and page.after == after:
                 raise StuckCursorError("owners: the next page is the one that was read before")
             after = page.after
-            rejects = [msgspec.structs.replace(reject, id=reject.id and OWNER + reject.id) for reject in page.rejects]
-            yield Batch(records=records, rejects=rejects, complete=after is None)
+            yield page, after is None
             if after is None:
                 return
+
+
+def _agents(page: OwnerPage) -> list[Person]:
+    return [agent(owner, version) for owner, version in page.owners]
+
+
+def _rejects(page: OwnerPage) -> list[Reject]:
+    return [msgspec.structs.replace(reject, id=reject.id and OWNER + reject.id) for reject in page.rejects]

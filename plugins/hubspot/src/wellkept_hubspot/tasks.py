@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from wellkept import Delivery, OnceAction, Outcome, Payload, TaskCreate
-from wellkept.errors import CredentialsError, NotSentError, RetryableError
+from wellkept.errors import CredentialsError, RetryableError
 from wellkept.http import StatusError
 from wellkept_hubspot.api import Api
 from wellkept_hubspot.mapping import OWNER
@@ -86,12 +86,8 @@ class CreateTask(OnceAction[TaskCreate]):
         body = sdk.creation(values, company=target.id if target is not None and ours else None)
         try:
             response = await self._api.client.post(self._api.objects("tasks"), json=body, retry=False)
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            return Outcome.retry(error.message, after=error.retry_after)
         except RetryableError as error:
-            return Outcome.unknown(error.message)
+            return Outcome.failed(error)
         except StatusError as error:
             return await self._refused(delivery, error)
         return Outcome.done(ref=response.json(_Made).id)

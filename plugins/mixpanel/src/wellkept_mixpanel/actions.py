@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from wellkept import Action, Outcome, Payload, ScorePush, StateAction, StateDelivery, Target
-from wellkept.errors import ConfigError, CredentialsError, NotSentError, RetryableError
+from wellkept.errors import ConfigError, RetryableError
 from wellkept.http import Response, StatusError
 from wellkept.records import Json
 from wellkept_mixpanel.api import Api
@@ -119,13 +119,8 @@ class PushProperties(StateAction):
             return
         try:
             response = await self._post([update for _, update in updates])
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            _fail(updates, Outcome.retry(error.message, after=error.retry_after))
-            return
         except RetryableError as error:
-            _fail(updates, Outcome.unknown(error.message))
+            _fail(updates, Outcome.failed(error))
             return
         except StatusError as error:
             await self._refused(updates, error.json(Verdict) or Verdict(), error.status)

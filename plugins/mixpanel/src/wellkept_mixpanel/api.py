@@ -104,7 +104,7 @@ class Api:
         response = await self._query.post(
             ENGAGE, params={"project_id": self.project}, form=fields, retry=True, deadline=PATIENCE
         )
-        found = decode_rows(response.body, Profile, path=("results",), id_field="$distinct_id")
+        found = decode_rows(response, Profile, path=("results",), id_field="$distinct_id")
         rest = found.rest
         if rest.get("page", page) != page:
             raise StuckCursorError(f"POST {ENGAGE}: page {page} was asked for, and another one came")

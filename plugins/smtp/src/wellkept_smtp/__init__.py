@@ -21,10 +21,7 @@ class SmtpPlugin:
             api="1.0",
             summary="Sends mail over SMTP, from templates in English and Chinese.",
             config="wellkept_smtp.config:SmtpConfig",
-            quality={
-                "simulator": "A mail server is no vendor: the tests send to `wellkept.testing.mail`.",
-                "standard-tests": "They speak HTTP. The same promises are tried over SMTP: lost and late answers, refusals.",
-            },
+            quality={"simulator": "A mail server is no vendor: the tests send to `wellkept.testing.mail`."},
         )
 
     @hookimpl

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from wellkept import LocalPath
 from wellkept.secrets import Secret
 from wellkept_smtp.addresses import AddressError, Mailbox, parse_mailbox
 
@@ -23,13 +23,6 @@ def _mailbox(text: str) -> str:
     return text
 
 
-def _beside_config(path: Path, info: ValidationInfo) -> Path:
-    """Read a relative path from the folder of `plugins.toml`, where core says which that is."""
-    base = info.context.get("base") if isinstance(info.context, dict) else None
-    return Path(base) / path.expanduser() if base is not None else path.expanduser()
-
-
-LocalPath = Annotated[Path, AfterValidator(_beside_config)]
 MailboxText = Annotated[str, AfterValidator(_mailbox)]
 
 

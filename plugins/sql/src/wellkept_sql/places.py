@@ -94,7 +94,7 @@ def load(cursor: Cursor | None) -> Progress:
 
 def dump(progress: Progress) -> Cursor:
     """Return the cursor."""
-    cursor: Cursor = msgspec.json.decode(msgspec.json.encode(progress))
+    cursor: Cursor = msgspec.to_builtins(progress)
     return cursor
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from wellkept import Outcome, Payload, ScorePush, StateAction, StateDelivery, Target
-from wellkept.errors import CredentialsError, NotSentError, RetryableError
+from wellkept.errors import RetryableError
+from wellkept.http import together
 from wellkept.records import Json
-from wellkept_stripe.api import Absence, Api, connect, together
+from wellkept_stripe.api import Absence, Api, connect
 from wellkept_stripe.wire import Labels
 
 if TYPE_CHECKING:
@@ -71,19 +72,15 @@ class PushMetadata(StateAction):
         outcome = await self._set(delivery.target.id, values) if values else Outcome.done()
         if isinstance(outcome, _TooMany):
             return await self._set_those_that_fit(delivery.target.id, values, refused, outcome)
-        return _with(outcome, refused)
+        return outcome.without(refused)
 
     async def _set(self, customer: str, values: Mapping[str, str]) -> Outcome | _TooMany:
         import stripe
 
         try:
             await self._sdk.v1.customers.update_async(customer, {"metadata": dict(values)})
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            return Outcome.retry(error.message, after=error.retry_after)
         except RetryableError as error:
-            return Outcome.unknown(error.message)
+            return Outcome.failed(error)
         except stripe.InvalidRequestError as error:
             return _refusal(error)
         except stripe.StripeError as error:
@@ -113,7 +110,7 @@ class PushMetadata(StateAction):
         outcome = await self._set(customer, fitting) if fitting else Outcome.done()
         if isinstance(outcome, _TooMany):
             return Outcome.retry("the customer's metadata changed meanwhile")
-        return _with(outcome, refused)
+        return outcome.without(refused)
 
     async def read(self, targets: Sequence[Target], fields: Sequence[str]) -> Sequence[Mapping[str, Json] | None]:
         """Return the present values; None for a customer that is gone."""
@@ -171,10 +168,3 @@ def _refusal(error: stripe.InvalidRequestError) -> Outcome | _TooMany:
         return Outcome.rejected("the customer is gone")
     why = f"Stripe refuses it: {error.code or 'invalid request'} ({error.param or 'no parameter named'})"
     return _TooMany(why) if error.param == "metadata" else Outcome.rejected(why)
-
-
-def _with(outcome: Outcome, refused: Mapping[str, str]) -> Outcome:
-    """Add the fields that were refused to an outcome that is otherwise good."""
-    if outcome.status != "done" or not refused:
-        return outcome
-    return Outcome.rejected("; ".join(sorted(set(refused.values()))), fields=refused)

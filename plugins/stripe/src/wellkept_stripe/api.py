@@ -14,9 +14,8 @@ second cannot be put in order this way; the object is then read again by id.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 PAGE = 100
 """Rows a page, the most that Stripe gives."""
 
-TOGETHER = 8
-"""Single objects that are asked for at the same time; the rate limit holds all the same."""
-
 _PERMISSION = re.compile(r"'(rak_\w+)'")
 _ACCOUNT = re.compile(r"'(acct_\w+)'")
 
@@ -45,7 +41,6 @@ Params = Mapping[str, Any]
 """The query; None leaves a field out, a list repeats it."""
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class MissingPermissionError(CredentialsError):
@@ -152,7 +147,7 @@ class Api:
             StuckCursorError: The page does not move on.
         """
         answer = await self.get(path, {"limit": PAGE, **params})
-        page = decode_rows(answer.response.body, row_type)
+        page = decode_rows(answer.response, row_type)
         has_more = page.rest.get("has_more") is True
         last_id = page.last_id
         if has_more and last_id is None:
@@ -199,19 +194,3 @@ def asked_at(headers: Mapping[str, str], now: int, took: int) -> int:
     except (KeyError, ValueError, TypeError):
         return now // 1000
     return (int(date.timestamp()) * 1000 - took) // 1000
-
-
-async def together(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Do the same with several items, a few at a time; return the results in their order. The first error ends it."""
-    limit = asyncio.Semaphore(TOGETHER)
-
-    async def one(item: T) -> R:
-        async with limit:
-            return await work(item)
-
-    tasks = [asyncio.ensure_future(one(item)) for item in items]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()

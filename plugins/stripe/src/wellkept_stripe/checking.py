@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wellkept import CheckResult, Estimate, Finding
 from wellkept.errors import CredentialsError
-from wellkept.http import StatusError
+from wellkept.http import StatusError, together
 from wellkept_stripe.api import PAGE, Api, MissingPermissionError
 from wellkept_stripe.readers import Reader
 from wellkept_stripe.wire import VendorAccount
@@ -55,9 +55,7 @@ async def check(api: Api, config: StripeConfig, secret: str, readers: Sequence[R
         mend = "set api_key to a key of the account: Dashboard, Developers, API keys"
         return CheckResult(findings=[Finding(name="key", ok=False, message="Stripe refuses the key", mend=mend)], mode=mode)
     findings = [Finding(name="key", ok=True, message=f"Stripe accepts the key ({mode or 'unknown'} mode)"), finding]
-    for permission, path in TRIED.items():
-        used_by = [reader.stream.name for reader in readers if permission in reader.stream.scopes]
-        findings.append(await _permission(api, permission, path, used_by))
+    findings += await together(TRIED, lambda permission: _permission(api, permission, readers))
     if secret.startswith("sk_"):
         message, mend = "the key may do everything", "use a restricted key; the plugin's README has a link that makes one"
         findings.append(Finding(name="least privilege", ok=True, message=message, mend=mend))
@@ -80,7 +78,9 @@ async def _account(api: Api) -> tuple[str | None, Finding]:
     return id_, Finding(name="account", ok=True, message=id_)
 
 
-async def _permission(api: Api, permission: str, path: str, used_by: Sequence[str]) -> Finding:
+async def _permission(api: Api, permission: str, readers: Sequence[Reader[Any]]) -> Finding:
+    path = TRIED[permission]
+    used_by = [reader.stream.name for reader in readers if permission in reader.stream.scopes]
     try:
         await api.get(path, {"limit": 1})
     except MissingPermissionError as error:

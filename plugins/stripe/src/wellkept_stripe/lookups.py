@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import msgspec
 
-from wellkept_stripe.api import Answer, Api, together
+from wellkept.http import together
+from wellkept_stripe.api import Answer, Api
 from wellkept_stripe.mrr import Policy, Terms, needs
 from wellkept_stripe.wire import (
     Coupon,

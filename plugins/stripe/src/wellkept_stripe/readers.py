@@ -12,10 +12,10 @@ import msgspec
 
 from wellkept import Deletion, Reject, Stream
 from wellkept.errors import RejectedError
-from wellkept.http import decode_rows
+from wellkept.http import decode_rows, together
 from wellkept.records import Account, Invoice, Person, Record, Subscription
 from wellkept_stripe import mapping, streams, wire
-from wellkept_stripe.api import Answer, Api, together, version_at
+from wellkept_stripe.api import Answer, Api, version_at
 from wellkept_stripe.config import StripeConfig
 from wellkept_stripe.lookups import Lookups
 from wellkept_stripe.mrr import mrr, needs

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from wellkept import Deletion
+from wellkept.http import together
 from wellkept.records import PaymentAttempt, PaymentMethod, Record
 from wellkept_stripe import mapping, streams
-from wellkept_stripe.api import Absence, together, version_at
+from wellkept_stripe.api import Absence, version_at
 from wellkept_stripe.readers import Mapped, RowReader, Seen, Subject, Wanted, pointed
 from wellkept_stripe.wire import ref
 from wellkept_stripe.wire_events import DefaultMethods, Event

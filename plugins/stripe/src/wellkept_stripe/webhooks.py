@@ -78,11 +78,11 @@ def receive(request: WebhookRequest, secrets: Sequence[str], readers: Iterable[R
     try:
         notice = msgspec.json.decode(request.body, type=Notice)
         at = _instant(notice.created)
+        found = dict.fromkeys(_thin(notice) if notice.data is None else _hints(notice, request.body, readers))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise RejectedError(f"the body is no event: {type(error).__name__}") from None
-    found = _thin(notice) if notice.data is None else _hints(notice, request.body, readers)
     return Received(
-        hints=[Hint(id=notice.id, stream=stream, object_id=id_, at=at) for stream, id_ in dict.fromkeys(found)],
+        hints=[Hint(id=notice.id, stream=stream, object_id=id_, at=at) for stream, id_ in found],
         vendor_account=notice.account,
         mode="live" if notice.livemode else "test",
     )

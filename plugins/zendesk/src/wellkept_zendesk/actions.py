@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from wellkept import Outcome, Payload, ScorePush, StateAction, StateDelivery, Target
-from wellkept.errors import CredentialsError, NotSentError, RejectedError, RetryableError
-from wellkept.http import StatusError
+from wellkept.errors import RejectedError, RetryableError
+from wellkept.http import StatusError, together
 from wellkept_zendesk import jobs
-from wellkept_zendesk.api import PAGE, Api, chunks, complaint, together
+from wellkept_zendesk.api import PAGE, Api, chunks, complaint
 from wellkept_zendesk.fields import Fields, canonical, fitting
 
 if TYPE_CHECKING:
@@ -62,18 +62,14 @@ class PushFields(StateAction):
         sent = await (together(rows, self._set) if len(rows) <= SINGLY else self._set_many(rows))
         for (index, _), outcome in zip(sendable, sent, strict=True):
             outcomes[index] = outcome
-        return [_with(outcome, refused) for outcome, (_, refused) in zip(outcomes, prepared, strict=True)]
+        return [outcome.without(refused) for outcome, (_, refused) in zip(outcomes, prepared, strict=True)]
 
     async def _set(self, row: Mapping[str, Any]) -> Outcome:
         path, body = f"/api/v2/organizations/{row['id']}", {"organization_fields": row["organization_fields"]}
         try:
             await self._api.client.request("PUT", path, json={"organization": body})
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            return Outcome.retry(error.message, after=error.retry_after)
         except RetryableError as error:
-            return Outcome.unknown(error.message)
+            return Outcome.failed(error)
         except StatusError as error:
             if error.status in {404, 410}:
                 return Outcome.rejected("the organization is gone")
@@ -83,17 +79,13 @@ class PushFields(StateAction):
     async def _set_many(self, rows: Sequence[Mapping[str, Any]]) -> list[Outcome]:
         try:
             return await jobs.update_many(self._api, self._ctx.clock, "organizations", rows)
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            return [Outcome.retry(error.message, after=error.retry_after)] * len(rows)
         except RetryableError as error:
-            return [Outcome.unknown(error.message)] * len(rows)
+            return [Outcome.failed(error)] * len(rows)
 
     async def read(self, targets: Sequence[Target], fields: Sequence[str]) -> Sequence[Mapping[str, Json] | None]:
         """Return the present values; None for an organization that is gone. A field that does not exist yet is empty."""
         present: dict[str, Mapping[str, Any]] = {}
-        for part in chunks(list({target.id for target in targets if target.id.isdigit()})):
+        for part in chunks(list(dict.fromkeys(target.id for target in targets if target.id.isdigit()))):
             found = await self._api.show_many("organizations", part, _Organization)
             present |= {str(row.id): row.organization_fields or {} for row in found}
         shown = (present.get(target.id) for target in targets)
@@ -126,10 +118,3 @@ def _prepared(
             except RejectedError as error:
                 refused[name] = error.message
     return values, refused
-
-
-def _with(outcome: Outcome, refused: Mapping[str, str]) -> Outcome:
-    """Add the fields that were refused to an outcome that is otherwise good."""
-    if outcome.status != "done" or not refused:
-        return outcome
-    return Outcome.rejected("; ".join(sorted(set(refused.values()))), fields=refused)

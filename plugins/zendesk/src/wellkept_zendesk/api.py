@@ -5,9 +5,8 @@ Two clients share one credential: incremental exports have a limit of their own 
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,16 +23,12 @@ if TYPE_CHECKING:
 PAGE = 100
 """Rows of a list's page, and objects asked for by id at once: the most that Zendesk gives."""
 
-TOGETHER = 8
-"""Single calls under way at the same time; the rate limit holds all the same."""
-
 EXPORTS_PER_MINUTE = 10
 """Source: the vendor's reference, incremental exports."""
 
 _SCOPES = re.compile(r"required scopes?:?\s*([\w:., ]+)", re.IGNORECASE)
 
 T = TypeVar("T")
-R = TypeVar("R")
 
 
 class Refusal(msgspec.Struct):
@@ -150,19 +145,3 @@ def complaint(body: bytes) -> Refusal:
 def chunks(items: Sequence[T], size: int = PAGE) -> Iterable[Sequence[T]]:
     """Cut a list into parts."""
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-async def together(items: Iterable[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
-    """Do the same with several items, a few at a time; return the results in their order. The first error ends it."""
-    limit = asyncio.Semaphore(TOGETHER)
-
-    async def one(item: T) -> R:
-        async with limit:
-            return await work(item)
-
-    tasks = [asyncio.ensure_future(one(item)) for item in items]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()

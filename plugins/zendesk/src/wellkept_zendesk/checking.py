@@ -94,7 +94,8 @@ async def check(api: Api, config: ZendeskConfig, wanted: Sequence[Stream], now: 
     if config.api_token is None:
         findings += await _writes(api)
     findings.append(_webhooks(config))
-    return CheckResult(findings=findings, vendor_account=config.subdomain)
+    ends = None if config.api_token is None else TOKENS_END
+    return CheckResult(findings=findings, vendor_account=config.subdomain, expires_at=ends)
 
 
 def end_of_tokens(now: int) -> Finding:

@@ -62,7 +62,7 @@ class Fields:
         after: str | None = None
         while True:
             response = await self._api.get(PATH, {"page[size]": PAGE, "page[after]": after})
-            page = decode_rows(response.body, Field, path=("organization_fields",))
+            page = decode_rows(response, Field, path=("organization_fields",))
             found += [field for field, _ in page.rows]
             following = page.rest.at(("meta", "after_cursor"))
             if page.rest.at(("meta", "has_more")) is not True or not isinstance(following, str) or following == after:

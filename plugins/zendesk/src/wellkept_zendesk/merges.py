@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wellkept.errors import RejectedError
+from wellkept.http import together
 from wellkept_zendesk import wire
-from wellkept_zendesk.api import Api, together
+from wellkept_zendesk.api import Api
 from wellkept_zendesk.mapping import changed_at
 
 if TYPE_CHECKING:

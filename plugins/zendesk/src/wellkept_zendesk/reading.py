@@ -15,9 +15,9 @@ import msgspec
 
 from wellkept import Batch, Deletion
 from wellkept.errors import CursorExpiredError, FatalError, StuckCursorError
-from wellkept.http import Response, Rows, StatusError, decode_rows
+from wellkept.http import Response, Rows, StatusError, decode_rows, together
 from wellkept_zendesk import mapping, rows, wire
-from wellkept_zendesk.api import PAGE, Api, chunks, together
+from wellkept_zendesk.api import PAGE, Api, chunks
 from wellkept_zendesk.merges import Merges
 from wellkept_zendesk.rows import Made, Mapped, Shape
 from wellkept_zendesk.words import ChurnWords
@@ -43,9 +43,15 @@ class After(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Since(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="mode", tag="since"):
-    """Where the time export of organizations goes on, epoch seconds."""
+    """Where the time export of organizations goes on.
+
+    Attributes:
+        time: Epoch seconds.
+        first: Whether the very first read is still under way; it may have been broken off.
+    """
 
     time: int
+    first: bool = False
 
 
 class Rating(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="mode", tag="ratings"):
@@ -118,7 +124,7 @@ class Reading:
             start = {"start_time": 0} if after is None else {"cursor": after}
             path = f"/api/v2/incremental/{shape.plural}/cursor"
             response = await _follow(self._api.exports.get, path, {**start, "per_page": EXPORT_PAGE, **more}, after)
-            page = decode_rows(response.body, shape.row, path=(shape.plural,))
+            page = decode_rows(response, shape.row, path=(shape.plural,))
             following, over = page.rest.at(("after_cursor",)), page.rest.at(("end_of_stream",)) is True
             if not over and not isinstance(following, str):
                 raise FatalError(f"GET {path}: there is more to read, but no cursor that leads there")
@@ -132,21 +138,23 @@ class Reading:
 
     async def organizations(self, at: Place | None) -> AsyncGenerator[Batch, None]:
         """Yield organizations from the time export."""
-        since = at.time if isinstance(at, Since) else 0
+        known = at if isinstance(at, Since) else Since(time=0, first=True)
+        since = known.time
         path, plural = "/api/v2/incremental/organizations", rows.ORGANIZATION.plural
         while True:
             start = min(since, self._clock.now() // 1000 - TOO_RECENT)
             response = await self._api.exports.get(path, params={"start_time": max(0, start), "per_page": EXPORT_PAGE})
-            page = decode_rows(response.body, wire.Organization, path=(plural,))
+            page = decode_rows(response, wire.Organization, path=(plural,))
             end, over = page.rest.at(("end_time",)), page.rest.at(("end_of_stream",))
             end = end if isinstance(end, int) else since
             if over is None:  # older answers say it by a short page alone
                 over = len(page.rows) + len(page.rejects) < EXPORT_PAGE
             if not over and end <= start:
                 raise StuckCursorError(f"GET {path}: the next page is one that was read before")
-            merges = await self._merges.look([row for row, _ in page.rows], first=at is None)
+            merges = await self._merges.look([row for row, _ in page.rows], first=known.first)
             since = max(since, end)
-            yield _batch(rows.each(page, partial(rows.organization, merges=merges)), Since(time=since))
+            following = Since(time=since, first=known.first and not over)
+            yield _batch(rows.each(page, partial(rows.organization, merges=merges)), following)
             if over:
                 return
 
@@ -176,7 +184,7 @@ class Reading:
         while True:
             query = {**more, "page[size]": PAGE, "page[after]": after}
             response = await _follow(self._api.get, path, query, after)
-            page = decode_rows(response.body, shape.row, path=(shape.plural,))
+            page = decode_rows(response, shape.row, path=(shape.plural,))
             further = page.rest.at(("meta", "has_more"))
             following = page.rest.at(("meta", "after_cursor")) if further is True else None
             if (further is True or (further is None and page.rest.get("next_page"))) and not isinstance(following, str):
@@ -214,7 +222,7 @@ class Reading:
         if sound:
             path, query = f"/api/v2/{shape.plural}/show_many", {"ids": ",".join(sound), **params}
             response = await self._api.get(path, query)
-            page: Rows[Any] = decode_rows(response.body, shape.row, path=(shape.plural,))
+            page: Rows[Any] = decode_rows(response, shape.row, path=(shape.plural,))
             page = rows.with_metrics(page) if shape is rows.TICKET else page
             mapped = rows.each(page, make)
             told = mapped.ids()

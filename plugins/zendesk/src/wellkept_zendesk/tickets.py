@@ -28,9 +28,9 @@ from wellkept import (
     TicketPriority,
     TicketTag,
 )
-from wellkept.errors import CredentialsError, NotSentError, RetryableError
-from wellkept.http import StatusError, decode_rows
-from wellkept_zendesk.api import PAGE, Api, chunks, complaint, together
+from wellkept.errors import RetryableError
+from wellkept.http import StatusError, decode_rows, together
+from wellkept_zendesk.api import PAGE, Api, chunks, complaint
 
 if TYPE_CHECKING:
     from wellkept import Context
@@ -82,7 +82,8 @@ class _Tickets:
 
     async def _present(self, targets: Sequence[Target]) -> dict[str, Present]:
         found: dict[str, Present] = {}
-        for part in chunks(list({target.id for target in targets if target.type == "ticket" and target.id.isdigit()})):
+        ids = dict.fromkeys(target.id for target in targets if target.type == "ticket" and target.id.isdigit())
+        for part in chunks(list(ids)):
             shown = await self._api.show_many("tickets", part, Present)
             found |= {str(row.id): row for row in shown if row.status != "deleted"}
         return found
@@ -91,12 +92,8 @@ class _Tickets:
         """Send one change, and say what came of it."""
         try:
             await self._api.client.request(method, path, json=body)
-        except CredentialsError:
-            raise
-        except NotSentError as error:
-            return Outcome.retry(error.message, after=error.retry_after)
         except RetryableError as error:
-            return Outcome.unknown(error.message)
+            return Outcome.failed(error)
         except StatusError as error:
             return _refusal(error)
         return Outcome.done()
@@ -224,7 +221,7 @@ class Assign(_TicketState):
         after: str | None = None
         while True:
             response = await self._api.get("/api/v2/groups", {"page[size]": PAGE, "page[after]": after})
-            page = decode_rows(response.body, Group, path=("groups",))
+            page = decode_rows(response, Group, path=("groups",))
             found |= {group.id: group.name for group, _ in page.rows if not group.deleted}
             following = page.rest.at(("meta", "after_cursor"))
             if page.rest.at(("meta", "has_more")) is not True or not isinstance(following, str) or following == after:
@@ -271,7 +268,7 @@ class WriteNote(_Tickets, OnceAction[TicketNote]):
                 response = await self._api.get(path, {"page[size]": PAGE, "page[after]": after})
             except StatusError as error:
                 return Outcome.rejected(GONE) if error.status in {404, 410} else None
-            page = decode_rows(response.body, Audit, path=("audits",))
+            page = decode_rows(response, Audit, path=("audits",))
             for audit, _ in page.rows:
                 custom = (audit.metadata or {}).get("custom")
                 if isinstance(custom, Mapping) and custom.get(MARK) == delivery.idempotency_key:
