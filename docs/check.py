@@ -58,11 +58,25 @@ def undocumented() -> list[str]:
         _, own = plugin_pages.load(ROOT, plugin)
         for table, model in keys.nested(own, f"plugins.{plugin}") if own else ():
             found += keys.without_meaning(table, model)
+        found += plugin_commands(plugin)
     verbs = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
     for path, command in commands.commands(root):
         found += [f"command {path}"] if f"`{path}" not in verbs else []
         found += commands.without_meaning(path, command)
     return [*found, *columns(), *metrics()]
+
+
+def plugin_commands(name: str) -> list[str]:
+    """Return the commands of a plugin that its README lacks, or whose options do not say what they are for."""
+    from generate import commands, plugin_pages
+
+    plugin, readme = plugin_pages.plugin(ROOT, name), (ROOT / "plugins" / name / "README.md").read_text(encoding="utf-8")
+    found: list[str] = []
+    for top in plugin.commands() if hasattr(plugin, "commands") else ():
+        for path, command in commands.commands(top, f"wellkept {name} {top.name}"):
+            found += [] if path in readme else [f"command {path}"]
+            found += commands.without_meaning(path, command)
+    return found
 
 
 def columns() -> list[str]:

@@ -6,7 +6,7 @@ import re
 import tomllib
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from generate import keys
 
@@ -21,11 +21,16 @@ def names(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob("plugins/*/README.md"))
 
 
-def load(root: Path, name: str) -> tuple[PluginInfo, type[BaseModel] | None]:
-    """Return what a plugin says of itself, and the model of its keys."""
+def plugin(root: Path, name: str) -> Any:
+    """Return the object that a plugin's entry point names."""
     project = tomllib.loads((root / "plugins" / name / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, attribute = project["entry-points"]["wellkept"][name].partition(":")
-    info: PluginInfo = getattr(import_module(module), attribute).describe()
+    return getattr(import_module(module), attribute)
+
+
+def load(root: Path, name: str) -> tuple[PluginInfo, type[BaseModel] | None]:
+    """Return what a plugin says of itself, and the model of its keys."""
+    info: PluginInfo = plugin(root, name).describe()
     if info.config is None:
         return info, None
     place, _, model = info.config.partition(":")

@@ -14,7 +14,7 @@ MODULES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sources": ("Sources", ("source",)),
     "actions": ("Actions and effects", ("action", "effects")),
     "opinions": ("Scorers, policies and the frame", ("scorer", "policy", "frame")),
-    "plugin": ("The plugin and its context", ("context", "installation", "events", "routes", "clock")),
+    "plugin": ("The plugin and its context", ("context", "installation", "job", "events", "routes", "paths", "clock")),
     "records": ("Records", ("records",)),
     "http": ("HTTP", ("http",)),
     "money": ("Money", ("money",)),
