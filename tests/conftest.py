@@ -1,8 +1,8 @@
 """Which database the tests' stores are in.
 
-``tests/store`` runs on SQLite and on PostgreSQL. Everything else runs on SQLite, and on PostgreSQL with ``--store
-postgresql``: then whatever opens a file gets a database of its own instead, of which the file only holds the name, so that a
-copy of the file is a copy of the store.
+``tests/store`` runs on SQLite and on PostgreSQL, and so does what is marked ``both``: what works the store in ways
+of its own. Everything else runs on SQLite, and on PostgreSQL with ``--store postgresql``. There whatever opens a file gets a
+database of its own instead, of which the file only holds the name, so that a copy of the file is a copy of the store.
 
 The server is the one at ``WELLKEPT_TEST_POSTGRES`` (by default ``postgresql://postgres@127.0.0.1:5432``), else one that the
 package ``pgserver`` starts; without either the tests that need it are skipped.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ class Cluster:
             changed = set(self._meta) - set(meta)
             drop = [*(tables - self._tables), *({table for table in tables if table[:2] in {"r_", "h_"}} if changed else ())]
             script = [f'DROP TABLE IF EXISTS "{table}" CASCADE' for table in drop]
-            script += [f"DROP INDEX {index}" for (index,) in connection.execute(INDEXES)]
+            script += [f'DROP SCHEMA "{schema}" CASCADE' for (schema,) in connection.execute(SCHEMAS)]
+            script += [f"DROP INDEX IF EXISTS {index}" for (index,) in connection.execute(INDEXES)]
             kept = sorted((self._tables & tables).difference(drop, {"alembic_version"}), reverse=True)
             script += [f"DELETE FROM {table}" for table in kept]
             script += [f"ALTER SEQUENCE {sequence} RESTART" for (sequence,) in connection.execute(SEQUENCES)]
@@ -116,11 +117,7 @@ class Cluster:
 
     def _copy(self, source: str, target: str) -> None:
         with closing(open_store(self.url(source))) as old, closing(open_store(self.url(target))) as new, old.read() as reader:
-            new.write_now(lambda tx: copy.copy_tables(reader, tx))
-            for table in copy._tables(reader):
-                if reader.one(f"SELECT 1 FROM {table} LIMIT 1"):
-                    new.write_now(lambda tx, table=table: copy._copy_table(reader, tx, table))
-            new.write_now(copy._set_sequences)
+            new.write_now(lambda tx: copy.copy_content(reader, tx))
             new.write_now(lambda tx: tx.execute("DELETE FROM meta WHERE key = 'origin'"))
 
     def forget(self, folder: Path) -> None:
@@ -151,6 +148,7 @@ class Cluster:
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
 INDEXES = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname SIMILAR TO '(measure%|%\\_external)'"
+SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname NOT IN ('public', 'information_schema')"
 SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL"
 
 
@@ -160,6 +158,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "file: needs a store that is a file, so is left out with --store postgresql")
+    config.addinivalue_line("markers", "both(yes=True): runs twice, the second time with its store in PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    both, file = (metafunc.definition.get_closest_marker(name) for name in ("both", "file"))
+    if both is not None and both.args != (False,) and file is None and metafunc.config.getoption("--store") == "sqlite":
+        metafunc.parametrize("database", ["sqlite", "postgresql"], indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -207,30 +212,72 @@ def postgres(cluster: Cluster) -> Iterator[str]:
     cluster.give_back(name)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a store may be: once in SQLite and once in PostgreSQL."""
+    if request.param == "sqlite":
+        return tmp_path / "store" / "wellkept.db"
+    url: str = request.getfixturevalue("postgres")
+    return url
+
+
+@contextmanager
+def in_postgres(cluster: Cluster) -> Iterator[None]:
+    """Have a file stand for a database."""
+    originals = {name: getattr(engine, name) for name in ("_prepared", "_at")}
+
+    def instead(original: Callable[..., Database]) -> Callable[..., Database]:
+        return lambda address, busy: original(address if engine.is_url(address) else cluster.behind(Path(address)), busy)
+
+    for name, original in originals.items():
+        setattr(engine, name, instead(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(engine, name, original)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _everything_in_postgres(request: pytest.FixtureRequest) -> Iterator[None]:
-    """With ``--store postgresql``: a file stands for a database."""
     if request.config.getoption("--store") != "postgresql":
         yield
         return
-    cluster: Cluster = request.getfixturevalue("cluster")
-    prepared = engine._prepared
-
-    def instead(address: Any, busy_seconds: float) -> Database:
-        return prepared(address if engine.is_url(address) else cluster.behind(Path(address)), busy_seconds)
-
-    engine._prepared = instead
-    yield
-    engine._prepared = prepared
+    with in_postgres(request.getfixturevalue("cluster")):
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _drop_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Remove a test's databases together with its folder."""
-    if request.config.getoption("--store") == "sqlite" or "tmp_path" not in request.fixturenames:
-        yield
-    else:
-        cluster: Cluster = request.getfixturevalue("cluster")
-        folder: Path = request.getfixturevalue("tmp_path")
-        yield
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Where a test's stores are; its databases go together with its folder."""
+    chosen: str = request.config.getoption("--store")
+    found: str = getattr(request, "param", chosen)
+    if found == "sqlite":
+        yield found
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    with nullcontext() if found == chosen else in_postgres(cluster):
+        yield found
+    if folder is not None:
         cluster.forget(folder)
+
+
+@pytest.fixture(scope="session")
+def _made() -> dict[tuple[str, str], Path]:
+    return {}
+
+
+@pytest.fixture
+def made_once(
+    database: str, _made: dict[tuple[str, str], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Makes a store of each kind once, by a name, to be copied from then on: migrating takes far longer."""
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        if (database, name) not in _made:
+            path = _made[database, name] = tmp_path_factory.mktemp(name) / "wellkept.db"
+            make(path)
+        return _made[database, name]
+
+    return made

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from wellkept.frame import Aggregate, Column, Formula, Frame, Gap, Measure, Row, Unit, Value
     from wellkept.hookspecs import API, hookimpl
     from wellkept.installation import Installation, Scored, pass_installation
+    from wellkept.job import Job
+    from wellkept.paths import LocalPath
     from wellkept.policy import Decider, Fact, Facts, Machine, Policy, Step, Verdict
     from wellkept.routes import Route
     from wellkept.scorer import AccountScorer, Contribution, Score, Scorer
@@ -95,6 +97,8 @@ __all__ = [
     "Gap",
     "Hint",
     "Installation",
+    "Job",
+    "LocalPath",
     "Machine",
     "Measure",
     "MessageAction",
@@ -176,6 +180,8 @@ _HOME = {
     "wellkept.frame": ("Aggregate", "Column", "Formula", "Frame", "Gap", "Measure", "Row", "Unit", "Value"),
     "wellkept.hookspecs": ("API", "hookimpl"),
     "wellkept.installation": ("Installation", "Scored", "pass_installation"),
+    "wellkept.job": ("Job",),
+    "wellkept.paths": ("LocalPath",),
     "wellkept.policy": ("Decider", "Fact", "Facts", "Machine", "Policy", "Step", "Verdict"),
     "wellkept.routes": ("Route",),
     "wellkept.scorer": ("AccountScorer", "Contribution", "Score", "Scorer"),

@@ -6,8 +6,8 @@ never sleeps and never decides.
 
 What an exception means is the same for all three: after `NotSentError` the rows are tried again later; after any other one,
 and after an answer of the wrong length, the outcome of every row of the call is *unknown*. For a ``state`` effect that is
-harmless; for the other kinds somebody has to look. So an action that loops over its rows catches per row, or sets
-``max_batch = 1``.
+harmless; for the other kinds somebody has to look. So an action that loops over its rows catches per row (`Outcome.failed` says
+what an error amounts to), or sets ``max_batch = 1``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 import msgspec
 
 from wellkept.effects import MessageSend, Payload, Target
+from wellkept.errors import CredentialsError, NotSentError, RetryableError
 from wellkept.records import Json
 from wellkept.source import CheckResult
 
@@ -117,6 +118,31 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def unknown(cls, reason: str) -> Outcome:
         """Nobody can say whether it was done: a time-out, a dropped connection, a 5xx without a promise."""
         return cls(status="unknown", reason=reason)
+
+    @classmethod
+    def failed(cls, error: RetryableError) -> Outcome:
+        """What an error of the vendor's client says of a write: `retry` after `NotSentError`, which is certain, else `unknown`.
+
+        Raises:
+            CredentialsError: The error is one: it ends the call and pauses the instance, and no row has an outcome of its own.
+        """
+        if isinstance(error, CredentialsError):
+            raise error
+        if isinstance(error, NotSentError):
+            return cls.retry(error.message, after=error.retry_after)
+        return cls.unknown(error.message)
+
+    def without(self, refused: Mapping[str, str]) -> Outcome:
+        """Return the outcome of a row whose other fields went as this one says.
+
+        Args:
+            refused: Why fields were left out of the call, by name. They join those that the vendor refused; a row that failed
+                as a whole stays as it is.
+        """
+        if not refused or self.status in {"retry", "unknown"} or (self.status == "rejected" and not self.fields):
+            return self
+        every = {**self.fields, **refused}
+        return Outcome.rejected("; ".join(sorted(set(every.values()))), fields=every)
 
 
 class Action(ABC):

@@ -160,7 +160,7 @@ class TicketNote(Payload, frozen=True, kw_only=True):
     text: str
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A vendor's record: the instance that owns it, its type (``account``, ``ticket``) and its id there."""
 
     instance: str

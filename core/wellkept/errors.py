@@ -122,7 +122,10 @@ class SignatureError(WellkeptError):
 
 
 class CursorExpiredError(WellkeptError):
-    """The vendor no longer honours the cursor. Core announces it and reads the stream from the beginning."""
+    """The cursor counts no more: the vendor refuses it, or what was read has changed as a whole.
+
+    Core notes the message with the stream, and reads it from the beginning.
+    """
 
 
 class StuckCursorError(FatalError):

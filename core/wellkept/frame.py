@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Literal
 
@@ -182,6 +182,14 @@ class Frame:
             return None
         return self._gaps.get(name, {}).get(index, "none")
 
+    def gaps(self, name: str) -> Mapping[int, Gap]:
+        """Return why cells of a column are None, by row index, where that is not simply for lack of data.
+
+        Raises `KeyError` for an unknown name.
+        """
+        cells = self._cells[name]
+        return {index: gap for index, gap in self._gaps.get(name, {}).items() if cells[index] is None and gap != "none"}
+
     def rows(self) -> Iterator[Row]:
         """Yield one `Row` per account."""
         return (Row(self, index) for index in range(len(self.accounts)))
@@ -197,14 +205,26 @@ class Frame:
 
     def select(self, accounts: Sequence[str]) -> Frame:
         """Return the frame of these accounts only, in their order."""
+        if accounts == self.accounts:
+            return self
         indices = [self._position(account) for account in accounts]
         return Frame(
             self.as_of,
             list(accounts),
             self.columns,
             {name: [cells[index] for index in indices] for name, cells in self._cells.items()},
-            {name: {new: gaps[old] for new, old in enumerate(indices) if old in gaps} for name, gaps in self._gaps.items()},
+            {
+                name: {new: gaps[old] for new, old in enumerate(indices) if old in gaps}
+                for name, gaps in self._gaps.items()
+                if gaps
+            },
         )
+
+    def only(self, names: Collection[str]) -> Frame:
+        """Return the frame with these columns alone, as far as it has them."""
+        columns = {name: column for name, column in self.columns.items() if name in names}
+        gaps = {name: gaps for name, gaps in self._gaps.items() if name in columns}
+        return Frame(self.as_of, self.accounts, columns, {name: self._cells[name] for name in columns}, gaps)
 
     def with_columns(
         self,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wellkept.context import Context, PluginInfo
     from wellkept.events import Event
     from wellkept.frame import Formula, Measure
+    from wellkept.job import Job
     from wellkept.policy import Decider
     from wellkept.records import Json, Record
     from wellkept.routes import Route
@@ -69,6 +70,10 @@ class Hooks:
     @hookspec
     def record_types(self) -> Sequence[type[Record]]:  # type: ignore[empty-body]
         """Return the plugin's own record types; core makes their tables."""
+
+    @hookspec
+    def jobs(self, ctx: Context[Any]) -> Sequence[Job]:  # type: ignore[empty-body]
+        """Return work for the end of the runs in which this instance is due, such as an export."""
 
     @hookspec
     def routes(self, ctx: Context[Any]) -> Sequence[Route]:  # type: ignore[empty-body]

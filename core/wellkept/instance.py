@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wellkept.config import InstanceTable
     from wellkept.context import Context, PluginInfo
     from wellkept.frame import Formula, Measure
+    from wellkept.job import Job
     from wellkept.plugins import Plugins
     from wellkept.policy import Decider
     from wellkept.records import Record
@@ -158,6 +159,20 @@ class Instance:
     def measures(self) -> Sequence[Measure | Formula]:
         """The columns that it declares."""
         return self._collect("measures")
+
+    @cached_property
+    def jobs(self) -> Mapping[str, Job]:
+        """Its work at the end of runs, by name."""
+        found: dict[str, Job] = {}
+        for job in self._collect("jobs"):
+            name: object = getattr(job, "name", None)
+            if not isinstance(name, str) or not _STREAM.fullmatch(name):
+                self.report(f"{name!r} cannot name a job: use lower-case letters, digits, - and _")
+            elif name in found:
+                self.report(f"two jobs are called {name!r}")
+            else:
+                found[name] = job
+        return found
 
     @cached_property
     def routes(self) -> Sequence[Route]:

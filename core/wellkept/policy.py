@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -114,14 +114,24 @@ class Policy(Decider):
         row = facts.row(effect.account) if effect.account else None
         if row is None:
             return Verdict.expire("the account is gone")
-        wanted = _stored(effect.payload)
-        again = (other.key == effect.key and _stored(other.payload) == wanted for other in self.decide(row.frame()))
+        again = (other.key == effect.key and _covers(other.payload, effect.payload) for other in self.decide(row.frame()))
         return Verdict.proceed() if any(again) else Verdict.expire("its reason no longer holds")
 
 
-def _stored(payload: Payload) -> bytes:
+def _covers(planned: Payload, kept: Payload) -> bool:
+    """Say whether a payload asks for all that the outbox keeps of an earlier one: of a ``state`` only what was new then."""
+    if planned.capability != kept.capability:
+        return False
+    wanted, stored = _stored(planned), _stored(kept)
+    if planned.kind != "state":
+        return bool(wanted == stored)
+    properties = wanted["properties"]
+    return all(name in properties and properties[name] == value for name, value in stored["properties"].items())
+
+
+def _stored(payload: Payload) -> Any:
     """Return a payload as the outbox keeps it: a tuple comes back from there as a list, and means the same."""
-    return msgspec.json.encode(payload, order="deterministic")
+    return msgspec.json.decode(msgspec.json.encode(payload))
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):

@@ -226,7 +226,7 @@ class Runtime:
     def collect(self) -> None:
         """Call all hooks of all instances now, so that `problems` is complete."""
         for instance in self.instances.values():
-            _ = instance.streams, instance.actions, instance.routes, instance.map
+            _ = instance.streams, instance.actions, instance.routes, instance.jobs, instance.map
         _ = self.scorers, self.deciders, self.measures
 
     def observe(self, event: Event) -> None:
@@ -317,7 +317,7 @@ class Runtime:
             tokens=StoredTokens(self.store, self.clock, name, lambda: self.key.derive("tokens")),
             suppressions=self.suppressions,
             sign=KeySigner(self.key, name),
-            public_url=settings.public_url.rstrip("/") if settings.public_url else None,
+            public_url=settings.public_url,
             record_types=self.record_types,
         )
         return Instance(table, ctx, self.plugins, record_types=self.record_types, hash_text=self.key.keyed_hash)

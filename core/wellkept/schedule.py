@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import date, datetime, time, timedelta
+from itertools import takewhile
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from wellkept.errors import ConfigError
-
-if TYPE_CHECKING:
-    from apscheduler.triggers.base import BaseTrigger  # type: ignore[import-untyped]
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -27,6 +26,9 @@ _ALIASES: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
+_LONGEST_SHIFT: Final = timedelta(hours=3)
+"""More than clocks are ever put forward or back at once."""
+_MINUTE_MS: Final = 60_000
 _FIELDS: Final = (
     ("minute", 0, 59, ()),
     ("hour", 0, 23, ()),
@@ -54,6 +56,49 @@ class Cron:
     weekdays: tuple[int, ...]
     zone: str | None = None
     """Where these moments are; None: where the installation is."""
+
+    def next_after(self, instant: int, zone: ZoneInfo) -> int:
+        """Return the first moment after an instant, both epoch ms; see `Timer.next_after`."""
+        return self._by_time(instant, zone) if len(self.hours) == 24 else self._by_clock(instant, zone)
+
+    def _by_time(self, instant: int, zone: ZoneInfo) -> int:
+        """Find the next moment where every hour counts: minute by minute, an hour at a time on days that do not."""
+        found = (instant // _MINUTE_MS + 1) * _MINUTE_MS
+        while True:
+            shown = datetime.fromtimestamp(found / 1000, zone)
+            if not self._has(shown):
+                found += (60 - shown.minute) * _MINUTE_MS
+            elif shown.minute not in self.minutes:
+                found += _MINUTE_MS
+            else:
+                return found
+
+    def _by_clock(self, instant: int, zone: ZoneInfo) -> int:
+        """Find the next moment where hours are named: each time that clocks should show is one moment, whatever they show."""
+        walls = self._walls(datetime.fromtimestamp(instant / 1000, zone).replace(tzinfo=None) - _LONGEST_SHIFT)
+        found = next(moment for wall in walls if (moment := _epoch_ms(wall.replace(tzinfo=zone))) > instant)
+        shown = datetime.fromtimestamp(found / 1000, zone).replace(tzinfo=None)
+        for wall in takewhile(lambda wall: wall < shown, walls):  # one that is left out comes later: after these, perhaps
+            moment = _epoch_ms(wall.replace(tzinfo=zone))
+            found = moment if instant < moment < found else found
+        return found
+
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        """Yield what clocks should show at the moments of this schedule, from the hour of `start` on."""
+        day = start.date()
+        while True:
+            if self._has(day):
+                for hour in self.hours:
+                    if day > start.date() or hour >= start.hour:
+                        yield from (datetime.combine(day, time(hour, minute)) for minute in self.minutes)
+            day += timedelta(days=1)
+
+    def _has(self, day: date) -> bool:
+        return day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1000
 
 
 def parse(text: str) -> Every | Cron:
@@ -90,37 +135,11 @@ def parse(text: str) -> Every | Cron:
     return Cron(minutes, hours, days, months, weekdays, zone)
 
 
-def trigger(text: str, timezone: str) -> BaseTrigger:
-    """Return the APScheduler trigger of a schedule.
-
-    Weekdays are passed by name, because APScheduler counts them from Monday where cron counts from Sunday.
-
-    Raises:
-        ConfigError: See `parse`.
-    """
-    schedule = parse(text)
-    if isinstance(schedule, Every):
-        from apscheduler.triggers.interval import IntervalTrigger  # type: ignore[import-untyped]
-
-        start = datetime.fromtimestamp(0, UTC)
-        return IntervalTrigger(seconds=int(schedule.interval.total_seconds()), start_date=start, timezone="UTC")
-    from apscheduler.triggers.cron import CronTrigger  # type: ignore[import-untyped]
-
-    def listed(values: tuple[int, ...]) -> str:
-        return ",".join(map(str, values))
-
-    return CronTrigger(
-        minute=listed(schedule.minutes),
-        hour=listed(schedule.hours),
-        day=listed(schedule.days),
-        month=listed(schedule.months),
-        day_of_week=",".join(_DAYS[day] for day in schedule.weekdays),
-        timezone=schedule.zone or timezone,
-    )
-
-
 class Timer:
     """Says when a schedule comes next.
+
+    Cron fields are reckoned here and not by APScheduler, whose own reckoning leaves out whole days, and finds others twice,
+    where clocks change.
 
     Args:
         text: The schedule.
@@ -131,24 +150,19 @@ class Timer:
     """
 
     def __init__(self, text: str, timezone: str) -> None:
-        schedule = parse(text)
-        self.trigger = trigger(text, timezone)
-        self._once = isinstance(schedule, Cron) and len(schedule.hours) < 24
+        self._schedule = parse(text)
+        self._timezone = timezone
 
     def next_after(self, instant: int) -> int:
         """Return the first moment of the schedule after an instant, both epoch ms.
 
         When clocks are put back, what is due at an hour of its own comes once, at the first of the two hours of that name. When
-        they are put forward, what is due in the hour that is left out comes an hour later.
+        they are put forward, what is due in the time that is left out comes later by as much.
         """
-        found = self._next(instant)
-        while self._once and found.fold:
-            found = self._next(int(found.timestamp()) * 1000)
-        return int(found.timestamp()) * 1000
-
-    def _next(self, instant: int) -> datetime:
-        found: datetime = self.trigger.get_next_fire_time(None, datetime.fromtimestamp((instant + 1) / 1000, UTC))
-        return found
+        if isinstance(self._schedule, Every):
+            interval = self._schedule.interval // timedelta(milliseconds=1)
+            return (instant // interval + 1) * interval
+        return self._schedule.next_after(instant, ZoneInfo(self._schedule.zone or self._timezone))
 
 
 def _zone(text: str) -> tuple[list[str], str | None]:

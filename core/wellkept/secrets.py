@@ -96,7 +96,8 @@ class Resolver:
         if scheme == "env":
             value, mend = os.environ.get(rest), f"set the environment variable {rest}"
         elif scheme == "file":
-            value, mend = self._read(reference, self.file(rest)), f"put the secret into {self.file(rest)}"
+            path = self.file(rest)
+            value, mend = self._read(reference, path), f"put the secret into {path}"
         else:
             value, mend = self._ask(scheme, rest, reference), f"store it where {scheme!r} looks for {rest!r}"
         if not value:
@@ -110,8 +111,8 @@ class Resolver:
 
     def _read(self, reference: str, path: Path) -> str | None:
         try:
-            text = path.read_text(encoding="utf-8")
-            mode = path.stat().st_mode
+            with path.open("rb") as file:
+                text, mode = file.read().decode(), os.fstat(file.fileno()).st_mode
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:

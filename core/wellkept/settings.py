@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -20,6 +21,13 @@ def _zone(name: str) -> str:
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"{name!r} is not a time zone; use a name such as 'Europe/Berlin'") from error
     return name
+
+
+def _base_url(address: str) -> str:
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("write the address that this installation has outside, as in https://wellkept.example")
+    return address.rstrip("/")
 
 
 def _without_password(address: str) -> str:
@@ -50,8 +58,8 @@ class General(_Table):
     """ISO 4217 code of the currency in which sums over currencies are shown."""
     rates: Path | None = None
     """A CSV file ``day,base,quote,rate``; a figure without a rate is left out, never guessed."""
-    public_url: str | None = None
-    """Where this installation's routes can be reached from outside."""
+    public_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    """Where this installation's routes can be reached from outside: the address up to `/webhooks/`."""
 
 
 class Accounts(_Table):

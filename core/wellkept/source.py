@@ -255,7 +255,7 @@ class Source(ABC):
         """Yield the rows that `request` asks for. Returning means: caught up.
 
         Raises:
-            CursorExpiredError: The vendor no longer honours the cursor.
+            CursorExpiredError: The cursor counts no more; everything is to be read again.
         """
 
     async def estimate(self, stream: Stream, cursor: Cursor | None) -> Estimate:

@@ -1,40 +1,25 @@
 """The six steps of an open installation, and the run that does them in order.
 
 `Steps` binds each step of `wellkept.pipeline` to what `Runtime` has put together; the steps themselves know neither
-configuration nor plugins. The command line, the scheduler and tests all go through here.
+configuration nor plugins. The command line, the scheduler and tests all go through here. A step is imported by who does it: a
+sync, which may run every few minutes, needs no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from wellkept import deprecation
 from wellkept.admission import admit, note_failure, note_success
 from wellkept.errors import ConfigError, RetryableError, WellkeptError
-from wellkept.identity.rules import Rules
 from wellkept.logs import log_fields
-from wellkept.pipeline.backfill import backfill
-from wellkept.pipeline.days import day_of
-from wellkept.pipeline.decide import DecideReport, decide
-from wellkept.pipeline.deliver import deliver
-from wellkept.pipeline.estimate import StreamEstimate, estimate
-from wellkept.pipeline.field_overrides import take_overrides
-from wellkept.pipeline.frame_plan import Plan
-from wellkept.pipeline.letters import retry
-from wellkept.pipeline.measure import MeasureReport, compute, frame, measure
-from wellkept.pipeline.outgoing import DeliverReport
-from wellkept.pipeline.parts import Feed
-from wellkept.pipeline.recheck import feeds
-from wellkept.pipeline.resolve import ResolveReport, resolve
-from wellkept.pipeline.score import ScoreReport, fresh_columns, score, score_columns
-from wellkept.pipeline.sync import drain, sync
+from wellkept.pipeline.report import RunReport
 from wellkept.plugins.watchdog import Blocked, watching
-from wellkept.store import frames, rates
 from wellkept.store.fence import FencedStore
 from wellkept.store.instances import Allowed, Refused
 from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, note_stream, running, whereabouts
@@ -42,9 +27,11 @@ from wellkept.store.runs import LEASE_SECONDS, Run, RunKind, RunState, note_stre
 if TYPE_CHECKING:
     from wellkept.action import Action
     from wellkept.frame import Frame, Row
+    from wellkept.identity.rules import Rules
+    from wellkept.pipeline.estimate import StreamEstimate
+    from wellkept.pipeline.frame_plan import Plan
     from wellkept.pipeline.plan import Selection, Sources
     from wellkept.pipeline.reading import Progress
-    from wellkept.pipeline.report import SyncReport
     from wellkept.policy import Decider
     from wellkept.runtime import Runtime
     from wellkept.scorer import Scorer
@@ -54,40 +41,6 @@ if TYPE_CHECKING:
 
 SYNC_SHARE = 0.8
 """The part of a run's deadline after which streams are ended politely, so that the later steps have their time."""
-
-GRAVITY: Sequence[RunState] = ("done", "partial", "failed")
-"""Run states, the gravest last."""
-
-
-@dataclass(kw_only=True)
-class RunReport:
-    """What a run did, step by step; a step that was not asked for, or not reached, is None.
-
-    Attributes:
-        run: The run's id.
-        state: The gravest of its steps' states.
-        sync: Streams read.
-        resolve: Records linked.
-        measure: Accounts measured.
-        score: Scores computed.
-        decide: Effects planned.
-        deliver: Effects sent, or shown.
-    """
-
-    run: str
-    state: RunState = "done"
-    sync: SyncReport | None = None
-    resolve: ResolveReport | None = None
-    measure: MeasureReport | None = None
-    score: ScoreReport | None = None
-    decide: DecideReport | None = None
-    deliver: DeliverReport | None = None
-    summary: list[str] = field(default_factory=list)
-
-    def worsen(self, state: RunState, summary: str) -> None:
-        """Add a step's state and its line to the summary."""
-        self.state = max(self.state, state, key=GRAVITY.index)
-        self.summary.append(summary)
 
 
 class RunHungError(RetryableError):
@@ -148,6 +101,8 @@ class Steps:
 
     async def link(self, say: Callable[[Tx], object]) -> RunReport:
         """Write down a person's word about records, and resolve, as a run of its own; scores follow with the next run."""
+        from wellkept.pipeline.resolve import resolve
+
         async with self._run("score") as (run, report):
             runtime = self._runtime
             store = FencedStore(runtime.store, run.check_going)
@@ -162,8 +117,10 @@ class Steps:
             await self._deliver(run, report)
         return report
 
-    async def run(self, select: Selection | None = None, *, time_limit: float | None = None) -> RunReport:
-        """Do all six steps in order, reading the streams of all sources, or those selected.
+    async def run(
+        self, select: Selection | None = None, *, jobs_of: Collection[str] | None = None, time_limit: float | None = None
+    ) -> RunReport:
+        """Do all six steps in order, reading all streams or those selected; then the jobs of all or some instances.
 
         A stream or an instance that fails leaves the others alone, and the run says ``partial``. When nothing at all could be
         read the later steps still run: they see that the data are stale, and hold.
@@ -171,10 +128,13 @@ class Steps:
         async with self._run("run") as (run, report):
             await self._sync(run, report, select, time_limit=time_limit)
             await self._follow(run, report)
+            await self._jobs(run, report, self._runtime.instances if jobs_of is None else jobs_of)
         return report
 
     async def hints(self) -> RunReport:
         """Read what webhooks hinted at, then do the later steps."""
+        from wellkept.pipeline.sync import drain
+
         async with self._run("hints") as (run, report):
             run.doing = "sync"
             report.sync = await drain(*self._world(), **self._watchers(run))
@@ -182,14 +142,17 @@ class Steps:
             await self._follow(run, report)
         return report
 
-    async def wake(self) -> RunReport:
-        """Do the later steps alone, because a moment has come that something was waiting for."""
+    async def wake(self, jobs_of: Collection[str] = ()) -> RunReport:
+        """Do the later steps alone, because a moment has come that something was waiting for; then some instances' jobs."""
         async with self._run("wake") as (run, report):
             await self._follow(run, report)
+            await self._jobs(run, report, jobs_of)
         return report
 
     async def backfill(self, instance: str, stream: str, window: Window) -> RunReport:
         """Read a window of one stream's past; the live cursor stays where it is."""
+        from wellkept.pipeline.backfill import backfill
+
         async with self._run("backfill") as (run, report):
             report.sync = await backfill(
                 *self._world(), instance=instance, stream=stream, window=window, progress=self._progress, **self._watchers(run)
@@ -199,6 +162,8 @@ class Steps:
 
     async def retry_letters(self, numbers: Sequence[int]) -> RunReport:
         """Read the rows of dead letters again."""
+        from wellkept.pipeline.letters import retry
+
         async with self._run("sync") as (run, report):
             report.sync = await retry(*self._world(), numbers, **self._watchers(run))
             report.worsen(report.sync.state, report.sync.summary)
@@ -206,6 +171,8 @@ class Steps:
 
     async def estimate(self, select: Selection | None = None, *, full: bool = False) -> Sequence[StreamEstimate]:
         """Say what a sync would cost. Changes nothing."""
+        from wellkept.pipeline.estimate import estimate
+
         runtime = self._runtime
         try:
             return await estimate(runtime.store, self.sources, clock=runtime.clock, select=select, full=full)
@@ -222,6 +189,8 @@ class Steps:
     @cached_property
     def rules(self) -> Rules:
         """The rules of identity. Raises `ConfigError` where ``[identity]`` cannot be used."""
+        from wellkept.identity.rules import Rules
+
         return Rules.of(self._runtime.settings.identity, self._runtime.config.base)
 
     @cached_property
@@ -243,6 +212,9 @@ class Steps:
     @cached_property
     def plan(self) -> Plan:
         """The columns of the frame, and what feeds them."""
+        from wellkept.pipeline.frame_plan import Plan
+        from wellkept.pipeline.parts import Feed
+
         runtime, settings = self._runtime, self._runtime.settings
         feeds: dict[str, list[Feed]] = {}
         for name, instance in runtime.instances.items():
@@ -285,12 +257,19 @@ class Steps:
 
     def frame(self, accounts: Sequence[str] | None = None) -> Frame:
         """Return the stored measures with the stored scores."""
+        from wellkept.pipeline.measure import frame
+        from wellkept.pipeline.score import score_columns
+
         with self._runtime.store.read() as reader:
             measured = frame(reader, self.plan, accounts)
             return score_columns(reader, self.scorers, measured, self._runtime.clock.now())
 
     def row(self, account: str) -> Row | None:
         """Compute one account's measures and scores now, from what the store holds; None when the account is gone."""
+        from wellkept.pipeline.days import day_of
+        from wellkept.pipeline.measure import compute
+        from wellkept.pipeline.score import fresh_columns
+
         now = self._runtime.clock.now()
         with self._runtime.store.read() as reader:
             measured = compute(reader, self.plan, day_of(now, self.plan.zone), now, [account])
@@ -313,6 +292,8 @@ class Steps:
     async def _sync(
         self, run: Run, report: RunReport, select: Selection | None, *, time_limit: float | None = None, **options: Any
     ) -> None:
+        from wellkept.pipeline.sync import sync
+
         run.doing = "sync"
         store, tables, sources = self._world()
         limits = [time_limit, None if self._terms.deadline is None else self._terms.deadline * SYNC_SHARE]
@@ -323,6 +304,11 @@ class Steps:
 
     def _compute(self, run: Run, report: RunReport) -> Frame:
         """Resolve, measure and score, in a thread. What a run still writes that was given up meanwhile is refused."""
+        from wellkept.pipeline.measure import frame, measure
+        from wellkept.pipeline.resolve import resolve
+        from wellkept.pipeline.score import score, score_columns
+        from wellkept.store import frames
+
         runtime = self._runtime
         now = runtime.clock.now()
         store = FencedStore(runtime.store, run.check_going)
@@ -345,6 +331,8 @@ class Steps:
 
     def _take_overrides(self, store: Store, report: RunReport, now: int) -> None:
         """Take the bands that people have set at vendors. One that is none is told, and left aside."""
+        from wellkept.pipeline.field_overrides import take_overrides
+
         runtime = self._runtime
         scorers = {name: scorer for name, (_, scorer) in runtime.scorers.items()}
         for problem in take_overrides(store, runtime.tables, runtime.settings.override, scorers, now=now):
@@ -352,6 +340,8 @@ class Steps:
 
     def _load_rates(self, store: Store, report: RunReport) -> None:
         """Take the rates from their file. One that cannot be read leaves the stored rates as they are."""
+        from wellkept.store import rates
+
         runtime = self._runtime
         path = runtime.settings.wellkept.rates
         try:
@@ -362,6 +352,8 @@ class Steps:
             store.write_now(lambda tx: rates.replace(tx, found))
 
     def _decide(self, run: Run, report: RunReport, scored: Frame) -> None:
+        from wellkept.pipeline.decide import decide
+
         runtime, settings = self._runtime, self._runtime.settings
         run.doing = "decide"
         report.decide = decide(
@@ -380,9 +372,12 @@ class Steps:
         report.worsen(worst, f"{report.decide.planned} effects planned, {report.decide.held} held")
 
     async def _deliver(self, run: Run, report: RunReport) -> None:
+        from wellkept.pipeline.deliver import deliver
+        from wellkept.pipeline.recheck import feeds
+
         runtime, settings = self._runtime, self._runtime.settings
         run.doing = "deliver"
-        admitted = {name: actions for name, actions in self.actions.items() if await self._may_deliver(name)}
+        admitted = {name: actions for name, actions in self.actions.items() if await self._may_work(name)}
         report.deliver = await deliver(
             runtime.store,
             runtime.tables,
@@ -407,8 +402,19 @@ class Steps:
         done = report.deliver.total("done")
         report.worsen(report.deliver.state, f"{done} effects delivered")
 
-    async def _may_deliver(self, name: str) -> bool:
-        """Say whether an instance's actions may be used; one that is paused keeps its effects for later."""
+    async def _jobs(self, run: Run, report: RunReport, instances: Collection[str]) -> None:
+        from wellkept.pipeline.jobs import perform
+
+        runtime = self._runtime
+        due = {name: list(instance.jobs.values()) for name, instance in runtime.instances.items() if name in instances}
+        if any(due.values()) and not runtime.dry_run:
+            run.doing = "jobs"
+            report.jobs = await perform(runtime, due, run=run, may_work=self._may_work)
+            bad = [f"{item.instance}.{item.stream}: {item.error or item.note}" for item in report.jobs if item.state != "done"]
+            report.worsen("partial" if bad else "done", "; ".join(bad) or f"{len(report.jobs)} jobs")
+
+    async def _may_work(self, name: str) -> bool:
+        """Say whether an instance's actions and jobs may be used; one that is paused keeps its effects for later."""
         try:
             return not isinstance(await admit(self._runtime, self._runtime.instances[name]), Refused)
         except RetryableError:

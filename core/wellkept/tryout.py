@@ -13,6 +13,7 @@ import msgspec
 from wellkept.http.tap import Exchange, listening
 from wellkept.pipeline.report import blame
 from wellkept.plugins.acting import Actor, acting
+from wellkept.recording.bodies import rows_of
 from wellkept.source import Batch, ReadRequest, Reject
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ async def try_stream(instance: Instance, stream: str, limit: int) -> Tryout:
 
 
 def _take(tryout: Tryout, batch: Batch, answers: deque[Exchange], limit: int) -> None:
-    rows = [row for answer in reversed(answers) for row in _objects(_values(answer.body))]
+    rows = [row for answer in reversed(answers) for row in _objects(_values(answer))]
     for record in batch.records[: limit - len(tryout.rows)]:
         tryout.rows.append(Tried(record, _row_of(record.id, rows)))
     tryout.rejects += batch.rejects[:limit]
@@ -97,9 +98,11 @@ def _is(id_: str, value: Any) -> bool:
     return isinstance(value, (str, int)) and not isinstance(value, bool) and str(value) == id_
 
 
-def _values(body: bytes) -> list[Any]:
-    """Return the JSON of a body, or of each of its lines."""
-    for parts in ([body], body.splitlines()):
+def _values(answer: Exchange) -> list[Any]:
+    """Return the JSON of an answer's body, or of each of its lines; or the rows of CSV and XML."""
+    if rows := rows_of(answer.body, answer.headers.get("content-type", "")):
+        return rows
+    for parts in ([answer.body], answer.body.splitlines()):
         found = []
         for part in parts:
             try:

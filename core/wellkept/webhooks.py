@@ -20,8 +20,9 @@ from starlette.routing import Route as AppRoute
 from wellkept import unsubscribe
 from wellkept.clock import Clock
 from wellkept.errors import ConfigError, FatalError, RejectedError, RetryableError, SignatureError, StoreError
+from wellkept.logs import log_fields
 from wellkept.pipeline.report import describe
-from wellkept.source import Received, Reject, WebhookRequest, WebhookSource
+from wellkept.source import Hint, Received, Reject, WebhookRequest, WebhookSource
 from wellkept.store import dead_letters, inbox, instances
 from wellkept.store.engine import Store, Tx
 
@@ -37,6 +38,15 @@ LETTERS = "webhooks"
 
 BODY_SECONDS = 10.0
 """How long a body may take to come in; vendors send it at once, and give up after about as long themselves."""
+
+STORE_SECONDS = 4.0
+"""How long the store may take to keep a webhook: HubSpot, the least patient, waits for five seconds."""
+
+RETRY_AFTER = 10
+"""Seconds after which a sender that was told to come again should."""
+
+LARGEST_TIME = 2**53
+"""Epoch ms of the latest instant that is believed; what is larger is no time, and some databases could not keep it."""
 
 RESERVED = frozenset({"webhooks", "unsubscribe", "health", "metrics"})
 """First parts of core's own paths; an instance with routes cannot be called so."""
@@ -57,6 +67,7 @@ def make_app(
     public_url: str | None = None,
     body_limit: int = BODY_LIMIT,
     body_seconds: float = BODY_SECONDS,
+    store_seconds: float = STORE_SECONDS,
     own: Sequence[BaseRoute] = (),
     told: Told | None = None,
 ) -> Starlette:
@@ -81,6 +92,7 @@ def make_app(
             means the address that the request came with.
         body_limit: Bytes of the largest webhook.
         body_seconds: See `BODY_SECONDS`.
+        store_seconds: See `STORE_SECONDS`.
         own: Further routes of core.
         told: See `Told`.
 
@@ -94,6 +106,7 @@ def make_app(
         public_url=public_url,
         body_limit=body_limit,
         body_seconds=body_seconds,
+        store_seconds=store_seconds,
         told=told,
     )
 
@@ -123,6 +136,13 @@ def make_app(
     return Starlette(routes=app_routes)
 
 
+class _OverdueError(RetryableError):
+    """An earlier write is overdue, and has been told of."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is held up")
+
+
 class Webhooks:
     """Takes webhooks in. Arguments: see `make_app`.
 
@@ -137,7 +157,7 @@ class Webhooks:
     408     the body did not come in time
     413     too large
     500     the plugin failed: the vendor will try again
-    503     the store cannot write now: the vendor will try again
+    503     the store cannot write now, or takes too long: the vendor will try again (``Retry-After``)
     ======  ========================================================================================
     """
 
@@ -150,6 +170,7 @@ class Webhooks:
         public_url: str | None,
         body_limit: int,
         body_seconds: float = BODY_SECONDS,
+        store_seconds: float = STORE_SECONDS,
         told: Told | None = None,
     ) -> None:
         self._store = store
@@ -158,15 +179,21 @@ class Webhooks:
         self._public_url = public_url
         self._body_limit = body_limit
         self._body_seconds = body_seconds
+        self._store_seconds = store_seconds
         self._told = told
         self._streams: dict[str, frozenset[str]] = {}
+        self._overdue: asyncio.Future[None] | None = None
 
     async def answer(self, request: Request) -> Response:
         """Take one webhook in."""
         began = self._clock.monotonic()
         instance = request.path_params["instance"]
         source = self._sources.get(instance)
-        answer = _plain(404, "no such instance") if source is None else await self._answer(request, instance, source)
+        if source is None:
+            answer = _plain(404, "no such instance")
+        else:
+            with log_fields(instance=instance):
+                answer = await self._answer(request, instance, source)
         if self._told is not None:
             self._told("" if source is None else instance, answer.status_code, self._clock.monotonic() - began)
         return answer
@@ -190,9 +217,11 @@ class Webhooks:
         )
         try:
             status, reply = await self._take(instance, source, message)
+        except _OverdueError:
+            return try_later()
         except (RetryableError, StoreError) as error:
             _log.error("%s: a webhook could not be stored: %s", instance, describe(error))
-            return _plain(503, "try again later")
+            return try_later()
         return Response(reply, status) if status == 200 else _plain(status, reply.decode())
 
     async def _take(self, instance: str, source: WebhookSource, message: WebhookRequest) -> tuple[int, bytes]:
@@ -206,7 +235,7 @@ class Webhooks:
         received = Received()
         try:
             received = source.receive(message)
-            unknown = sorted({hint.stream for hint in received.hints} - self._known(instance, source))
+            fault = self._fault(instance, source, received.hints)
         except SignatureError as error:
             _log.warning("%s: a webhook was refused: %s", instance, describe(error))
             return 401, b"the signature is not valid"
@@ -216,8 +245,8 @@ class Webhooks:
             _log.error("%s: a webhook could not be understood: %s", instance, describe(error))
             return 500, b"internal error"
         else:
-            if unknown:
-                reject = Reject(raw=message.body, reason=f"it speaks of streams that there are not: {', '.join(unknown)}")
+            if fault is not None:
+                reject = Reject(raw=message.body, reason=fault)
         hints = [] if reject else list(received.hints)
 
         def job(tx: Tx) -> None:
@@ -231,11 +260,36 @@ class Webhooks:
         if reject is None and not hints and received.vendor_account is None and received.mode is None:
             return 200, received.reply
         try:
-            await self._store.write(job, durable=True)
+            await self._keep(job)
         except ConfigError as error:
             _log.warning("%s: a webhook was refused: %s", instance, describe(error))
             return 403, b"of another account"
         return 200, received.reply
+
+    async def _keep(self, job: Callable[[Tx], None]) -> None:
+        """Write durably, within `store_seconds`. What takes longer may still be written: the repetition is known as one then.
+
+        While a write is overdue no other is begun, so that a store that is held up gathers no endless queue.
+
+        Raises:
+            RetryableError: The store is busy.
+            StoreError: The store is broken.
+        """
+        if self._is_overdue:
+            raise _OverdueError
+        write = asyncio.ensure_future(self._store.write(job, durable=True))
+        done, _ = await asyncio.wait({write}, timeout=self._store_seconds)
+        if done:
+            return write.result()
+        write.add_done_callback(_forget)
+        if self._is_overdue:
+            raise _OverdueError
+        self._overdue = write
+        raise RetryableError(f"the store did not answer within {self._store_seconds:.0f} s; webhooks are put off until it does")
+
+    @property
+    def _is_overdue(self) -> bool:
+        return self._overdue is not None and not self._overdue.done()
 
     async def _body(self, request: Request) -> bytes | None:
         """Return the raw body, None for one that is too large."""
@@ -254,6 +308,15 @@ class Webhooks:
             return str(request.url)
         query = f"?{request.url.query}" if request.url.query else ""
         return f"{self._public_url}{request.url.path}{query}"
+
+    def _fault(self, instance: str, source: WebhookSource, hints: Sequence[Hint]) -> str | None:
+        """Say why hints cannot be kept; None when all is well."""
+        unknown = sorted({hint.stream for hint in hints} - self._known(instance, source))
+        if unknown:
+            return f"it speaks of streams that there are not: {', '.join(unknown)}"
+        if not all(abs(hint.at) <= LARGEST_TIME and _storable(hint.id) and _storable(hint.object_id or "") for hint in hints):
+            return "it names an object or a time that no vendor has"
+        return None
 
     def _known(self, instance: str, source: WebhookSource) -> frozenset[str]:
         if instance not in self._streams:
@@ -280,7 +343,9 @@ class _Guarded:
             await self._app(scope, receive, watched)
         except Exception as error:  # noqa: BLE001 - a plugin's failure
             reason = describe(error)
-            _log.error("%s: the route %s failed: %s", self._instance, scope["route"].path, reason)
+            _log.error(
+                "%s: the route %s failed: %s", self._instance, scope["route"].path, reason, extra={"instance": self._instance}
+            )
             if started:
                 raise FatalError(reason) from None
             await _plain(500, "internal error")(scope, receive, send)
@@ -292,6 +357,25 @@ def _headers(request: Request) -> dict[str, str]:
     for name, value in request.headers.items():
         found.setdefault(name.lower(), []).append(value)
     return {name: ", ".join(values) for name, values in found.items()}
+
+
+def _forget(write: asyncio.Future[None]) -> None:
+    """Take note of the outcome of a write that nobody waits for any more."""
+    if not write.cancelled():
+        write.exception()
+
+
+def try_later() -> Response:
+    """Return the answer to a request that cannot be served now."""
+    return Response("try again later", 503, media_type="text/plain", headers={"retry-after": str(RETRY_AFTER)})
+
+
+def _storable(text: str) -> bool:
+    """Whether every database can keep a text: one without NUL, in whole characters."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _plain(status: int, text: str) -> Response:

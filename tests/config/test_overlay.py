@@ -106,6 +106,14 @@ def test_an_element_of_a_replaced_array_is_never_looked_for_in_the_base() -> Non
     assert (error.path, error.line) == (Path("plugins.prod.toml"), 2)
 
 
+@pytest.mark.parametrize(("instance", "file", "line"), [("new", "plugins.prod.toml", 3), ("both", "plugins.toml", 2)])
+def test_a_key_that_is_missing_is_missing_where_its_table_stands(instance: str, file: str, line: int) -> None:
+    base = parse("\n[plugins.both]\nplugin = 'x'\n", Path("plugins.toml"))
+    document = base.under(parse("[plugins.both]\nlive = true\n[plugins.new]\nplugin = 'x'\n", Path("plugins.prod.toml")))
+    error = document.error(("plugins", instance, "api_key"), "this key is required")
+    assert (error.path, error.line) == (Path(file), line)
+
+
 @pytest.mark.parametrize("env", ["PROD", "../prod", "", "a.b", "1st"])
 def test_a_name_that_is_none_is_refused(written: Write, env: str) -> None:
     with pytest.raises(ConfigError, match="cannot name an environment"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -463,14 +464,15 @@ def make_world(path: Path, empty: Path) -> World:
     return world
 
 
-@pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], World]:
-    """Makes worlds from a copy of an empty store, which is quicker than making the store anew."""
-    empty = tmp_path_factory.mktemp("empty") / "wellkept.db"
-    store = open_store(empty, FakeClock())
-    store.write_now(RecordTables(CANONICAL).ensure)
-    store.close()
-    return lambda path: make_world(path, empty)
+@pytest.fixture
+def worlds(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Callable[[Path], World]:
+    """Makes worlds, each from a copy of an empty store."""
+
+    def empty(path: Path) -> None:
+        with closing(open_store(path, FakeClock())) as store:
+            store.write_now(RecordTables(CANONICAL).ensure)
+
+    return lambda path: make_world(path, made_once("deliver", empty))
 
 
 @pytest.fixture

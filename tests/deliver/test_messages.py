@@ -12,6 +12,8 @@ from wellkept.records import Account, Person
 from wellkept.store import approvals, evidence, messages, outbox
 from wellkept.store.accounts import Node
 
+pytestmark = pytest.mark.both
+
 HOUR = 3_600_000
 
 

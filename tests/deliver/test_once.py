@@ -8,6 +8,8 @@ from wellkept import Outcome, TaskCreate, Verdict
 from wellkept.errors import CredentialsError, FatalError, NotSentError
 from wellkept.store import approvals, runs
 
+pytestmark = pytest.mark.both
+
 
 def perform_then(outcome: Any) -> Any:
     """Do it, and then say (or raise) something."""
@@ -419,8 +421,8 @@ async def test_what_changed_since_it_was_looked_at_is_not_claimed(world: Any) ->
     world.push(score=1, band="red")
     (looked_at,) = world.entries()
     world.push(score=2)
-    claim = world.store.write_now(lambda tx: claims.claim_state(tx, looked_at, run="r", now=0, prior={}))
-    assert claim is None
+    found = world.store.write_now(lambda tx: claims.claim_states(tx, [looked_at], run="r", now=0, priors={looked_at.key: {}}))
+    assert found == ([], [])
     world.pay()
     entry = world.entry()
     world.store.write_now(lambda tx: approvals.hold(tx, now=0, reason="wait", keys=[entry.key]))

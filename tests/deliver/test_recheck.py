@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from wellkept import Machine, Measure, Outcome, Step, Verdict
+from wellkept import Effect, Frame, Machine, Measure, Outcome, Policy, ScorePush, Step, Verdict
 from wellkept.effects import MessageSend
 from wellkept.errors import CredentialsError, FatalError, RetryableError, WellkeptError
 from wellkept.pipeline.frame_plan import Plan
@@ -24,6 +27,8 @@ from wellkept.records import (
 )
 from wellkept.source import Batch
 from wellkept.store.records import RecordTables
+
+pytestmark = pytest.mark.both
 
 
 @pytest.mark.parametrize("plan", ["mail", "pay"])
@@ -306,3 +311,34 @@ def test_payloads_survive_the_outbox(world: Any) -> None:
     world.plan("x", payload)
     assert world.entry("x").effect(MessageSend).payload == payload
     assert LiveFacts(world.store, world.tables, world.clock, world.row).row("nobody") is None
+
+
+class Pusher(Policy):
+    """Wants two properties to stand at every account."""
+
+    name: ClassVar[str] = "pusher"
+    version: ClassVar[str] = "1"
+    uses: ClassVar[frozenset[str]] = frozenset()
+    band: str | None = "red"
+
+    def decide(self, frame: Frame) -> Iterable[Effect]:
+        for account in frame.accounts:
+            payload = ScorePush(properties={"health": 40, "band": self.band})
+            yield Effect(key="", payload=payload, account=account, reason="score changed")
+
+
+@pytest.mark.parametrize(
+    ("kept", "action"),
+    [
+        ({"band": "red"}, "proceed"),
+        ({"health": 40, "band": "red"}, "proceed"),
+        ({"band": "green"}, "expire"),
+        ({"mrr": 1}, "expire"),
+    ],
+)
+def test_the_part_of_a_state_that_was_new_is_still_wanted(kept: dict[str, Any], action: str) -> None:
+    """The outbox keeps of a state only what the vendor does not have from us yet; the policy wants the whole of it."""
+    frame = Frame(date(2026, 11, 21), ["acme"], {}, {})
+    facts: Any = SimpleNamespace(row=frame.row)
+    effect = Effect(key="", payload=ScorePush(properties=kept), account="acme", reason="score changed")
+    assert Pusher().recheck(effect, facts).action == action

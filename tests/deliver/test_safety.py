@@ -9,6 +9,8 @@ from wellkept import Outcome, Target, TaskCreate, Verdict
 from wellkept.errors import ConfigError
 from wellkept.store import approvals, claims, outbox
 
+pytestmark = pytest.mark.both
+
 # --- dry run ---
 
 
@@ -82,7 +84,7 @@ async def test_a_backlog_is_not_let_loose_by_going_live(world: Any) -> None:
     assert world.states() == [("held", "approval")] * 4
     assert report.total("held") == 4
     with world.store.read() as reader:
-        assert [(run.run, run.effects, run.hold) for run in outbox.held_runs(reader)] == [
+        assert [(run.run, run.effects, run.hold) for run in approvals.held_runs(reader)] == [
             (f"day{number}", 1, "approval") for number in range(4)
         ]
     world.store.write_now(lambda tx: approvals.approve(tx, now=0, run="day0"))
@@ -301,6 +303,7 @@ async def test_ends_are_told_to_the_policy_and_to_observers(world: Any) -> None:
     ]
 
 
+@pytest.mark.both(False)
 def test_a_report_is_bounded(world: Any) -> None:
     from wellkept.pipeline.outgoing import ROWS_KEPT
 
@@ -323,6 +326,7 @@ def test_a_report_is_bounded(world: Any) -> None:
 # --- one that fails ---
 
 
+@pytest.mark.both(False)
 async def test_later_is_not_a_failure_until_it_is_all_that_is_said(world: Any) -> None:
     for number in range(60):
         world.mail(f"m{number:02}")

@@ -8,7 +8,9 @@ import pytest
 from wellkept import Outcome, StateDelivery, Target
 from wellkept.errors import NotSentError, RetryableError
 from wellkept.pipeline.undo import undo
-from wellkept.store import outbox, pushed
+from wellkept.store import audit, outbox, pushed
+
+pytestmark = pytest.mark.both
 
 TARGET = Target(instance="crm", type="account", id="cus_1")
 
@@ -181,12 +183,61 @@ async def test_nothing_of_a_target_leaves_while_something_is_under_way(world: An
     first, second = world.entries()
 
     def job(tx: Any) -> Any:
-        one = claims.claim_state(tx, first, run="r", now=0, prior={})
-        return one, claims.claim_state(tx, second, run="r", now=0, prior={})
+        nothing = {entry.key: {} for entry in (first, second)}
+        one, _ = claims.claim_states(tx, [first], run="r", now=0, priors=nothing)
+        return one, claims.claim_states(tx, [second], run="r", now=0, priors=nothing)
 
     one, two = world.store.write_now(job)
-    assert one is not None
-    assert two is None
+    assert [claim.entry.key for claim in one] == [first.key]
+    assert two == ([], [])
+
+
+async def test_rows_of_a_batch_end_each_in_its_own_way(world: Any) -> None:
+    for number in (1, 2, 3):
+        world.push(f"cus_{number}", score=number)
+    world.vendor.script = [then(Outcome.done()), instead(Outcome.rejected("gone")), then(Outcome.done(ref="ref-3"))]
+    await world.deliver()
+    assert world.vendor.calls == [3]
+    found = [(entry.state, entry.ref, entry.note, entry.hold, entry.attempts) for entry in world.entries()]
+    assert found == [("done", None, None, None, 1), ("rejected", None, "gone", None, 1), ("done", "ref-3", None, None, 1)]
+    with world.store.read() as reader:
+        assert audit.verify(reader) is None
+        told = [(entry.kind, (entry.body or {})["effect"][-11:-5]) for entry in audit.entries(reader)]
+        have = reader.all("SELECT target_id, field, value FROM pushed ORDER BY target_id")
+    assert sorted(told[-3:]) == [("effect.done", ":cus_1"), ("effect.done", ":cus_3"), ("effect.rejected", ":cus_2")]
+    assert [kind for kind, _ in told] == ["effect.planned"] * 3 + ["effect.sending"] * 3 + [kind for kind, _ in told[-3:]]
+    assert have == [("cus_1", "score", "1"), ("cus_3", "score", "3")]
+
+
+async def test_a_batch_is_claimed_without_what_has_changed_meanwhile(world: Any) -> None:
+    from wellkept.store import approvals, claims
+
+    for number in (1, 2, 3):
+        world.push(f"cus_{number}", score=number)
+    seen = world.entries()
+    world.push("cus_1", score=9)
+    world.store.write_now(lambda tx: approvals.hold(tx, now=0, reason="wait", keys=[seen[1].key]))
+    priors = {entry.key: {"score": None} for entry in seen}
+    held, ends = world.store.write_now(lambda tx: claims.claim_states(tx, seen, run="r", now=7, priors=priors))
+    assert [claim.entry.key for claim in held] == [seen[2].key]
+    assert ends == []
+    taken = world.entries()[2]
+    assert held[0].entry == taken
+    assert (taken.state, taken.attempts, taken.claimed_by, taken.claimed_at, taken.first_sent_at) == ("sending", 1, "r", 7, 7)
+    assert [entry.state for entry in world.entries()] == ["superseded", "held", "sending", "planned"]
+
+
+async def test_moves_are_made_all_or_none(world: Any) -> None:
+    for number in (1, 2):
+        world.push(f"cus_{number}", score=number)
+    first, second = world.entries()
+    world.store.write_now(lambda tx: outbox.move(tx, second, "held", now=0))
+    moves = [outbox.Move(entry, "sending", None, {"attempts": number}) for number, entry in enumerate((first, second))]
+    with pytest.raises(outbox.IllegalMoveError, match="no longer planned"):
+        world.store.write_now(lambda tx: outbox.move_all(tx, moves, now=0))
+    assert [(entry.state, entry.attempts) for entry in world.entries()] == [("planned", 0), ("held", 0)]
+    with world.store.read() as reader:
+        assert audit.verify(reader) is None
 
 
 async def test_single_fields_may_be_refused(world: Any) -> None:

@@ -10,6 +10,8 @@ import pytest
 from wellkept import Outcome
 from wellkept.pipeline.outgoing import CLAIM_SHARE
 
+pytestmark = pytest.mark.both
+
 
 def stop_during(world: Any) -> Callable[[Any], Outcome]:
     def script(do: Any) -> Outcome:

@@ -9,6 +9,8 @@ import pytest
 from wellkept import Outcome, Target
 from wellkept.store import approvals, audit, outbox
 
+pytestmark = pytest.mark.both
+
 
 async def test_every_move_is_in_the_audit_chain(world: Any, fakes: Any) -> None:
     world.pay("a")
@@ -49,6 +51,7 @@ async def test_what_concerns_nobody_is_filed_under_its_run(world: Any) -> None:
         assert [item.kind for item in audit.entries(reader, subject="r7")] == ["effect.planned"]
 
 
+@pytest.mark.both(False)
 @pytest.mark.slow
 async def test_a_thousand_effects_take_less_than_a_second(world: Any, fakes: Any) -> None:
     """Claim, deliver and settle of `state` effects in batches of 100, best of three; half of the target, for slow machines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,20 @@ def test_a_command_an_option_a_measure_and_a_metric_are_noticed(check: Any, monk
     from wellkept.serve.metrics import Metrics
 
     odd = click.Command("odd", params=[click.Option(["--way"])])
-    monkeypatch.setattr(commands, "commands", lambda _root: [("wellkept odd", odd)])
+    monkeypatch.setattr(commands, "commands", lambda *_: [("wellkept odd", odd)])
     monkeypatch.setattr(frame_plan, "BUILT_IN", [type("Odd", (), {"name": "oddness"})()])
     monkeypatch.setattr(Metrics, "names", lambda _self: {"wellkept_oddness"})
     found = check.undocumented()
     assert {"command wellkept odd", "option --way of wellkept odd", "measure oddness", "metric wellkept_oddness"} <= set(found)
+
+
+def test_a_command_of_a_plugin_is_noticed(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from generate import plugin_pages
+
+    odd = click.Command("odd", params=[click.Option(["--way"])])
+    monkeypatch.setattr(plugin_pages, "plugin", lambda _root, _name: type("Odd", (), {"commands": lambda _self: [odd]})())
+    found = check.plugin_commands("files")
+    assert set(found) == {"command wellkept files odd", "option --way of wellkept files odd"}
 
 
 def test_a_link_to_nowhere_is_noticed(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,3 +88,24 @@ def test_a_link_to_nowhere_is_noticed(check: Any, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(check, "markdown", lambda: [page])
     monkeypatch.setattr(check, "ROOT", tmp_path)
     assert check.broken_links() == ["page.md: absent.md does not exist", "page.md: #two has no such heading"]
+
+
+TWINS = {"README.md": "README.zh.md", "docs/index.md": "docs/zh/index.md", "docs/quick-start.md": "docs/zh/quick-start.md"}
+LEADS = re.compile(r"\]\(([^)#\s]+\.md)")
+COMMAND = re.compile(r"^(?:wellkept|python3|pip|export) [^#\n]*", re.MULTILINE)
+
+
+@pytest.mark.parametrize("english", TWINS)
+def test_a_chinese_page_leads_where_the_english_one_does_and_shows_the_same_commands(english: str) -> None:
+    other = {ROOT / twin: ROOT / page for page, twin in TWINS.items()}
+
+    def told(name: str) -> tuple[set[Path], list[str]]:
+        page = ROOT / name
+        text = page.read_text(encoding="utf-8")
+        links = {(page.parent / link).resolve() for link in LEADS.findall(text)}
+        return {other.get(link, link) for link in links} - {ROOT / english}, [found.strip() for found in COMMAND.findall(text)]
+
+    links, commands = told(english)
+    chinese_links, chinese_commands = told(TWINS[english])
+    assert links - chinese_links == set()
+    assert commands == chinese_commands

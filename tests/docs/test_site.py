@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode, urlsplit
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*?\bsrc=\"?([^\"\s>]+)|<link\b[^>]*?\bhref=\"?([^\"\s>]+)")
+RESULT = re.compile(r'<a href="([^"]+)" class="md-search-result__link"')
 FOLLOWED = re.compile(r"<a\b[^>]*?\bhref=\"([^\"#?]+)")
 
 
@@ -41,6 +43,37 @@ def test_it_is_whole_without_a_network(site: Path) -> None:
                 assert (page.parent / unquote(found[1])).exists(), f"{page.relative_to(site)} links to {found[1]}"
     for style in site.rglob("*.css"):
         assert not re.search(r"url\(['\"]?https?:", style.read_text(encoding="utf-8")), style.name
+
+
+def in_browser(page: Path, query: str, profile: Path) -> str:
+    """Return what a browser makes of a file when a reader searches on it, once its scripts have done their work."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    switches = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    switches += ["--disable-component-update", "--disable-sync", "--disable-quic", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    command = [program, *switches, f"--user-data-dir={profile}", "--virtual-time-budget=30000", "--dump-dom"]
+    address = f"{page.as_uri()}?{urlencode({'q': query})}"
+    done = subprocess.run([*command, address], capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("page", "query", "leads_to"),
+    [
+        ("index.html", "dead letters", "how-to/dead-letters.html"),
+        ("reference/api/sources.html", "max_effects", "reference/keys.html"),
+        ("zh/index.html", "plugins.toml", "configuration.html"),
+    ],
+)
+def test_search_and_navigation_work_from_a_file(site: Path, tmp_path: Path, page: str, query: str, leads_to: str) -> None:
+    text = in_browser(site / page, query, tmp_path)
+    assert re.search(r"md-search-result__meta\">\s*\d+ matching|md-search-result__meta\">\s*找到", text), "search found nothing"
+    found = {unquote(link).partition("?")[0].partition("#")[0] for link in RESULT.findall(text)}
+    assert (site / leads_to).as_uri() in found
+    assert all(Path(unquote(urlsplit(link).path)).is_file() for link in found)
+    assert FOLLOWED.findall(text), "there is no navigation"
 
 
 @pytest.mark.slow

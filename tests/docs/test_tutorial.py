@@ -31,6 +31,14 @@ def test_every_step_of_the_tutorial_works(tmp_path: Path) -> None:
     assert any(block.title == FAILS for block in steps), "the page shows how a mistake is found"
 
 
+@pytest.mark.slow
+def test_every_step_for_a_vendor_without_json_works(tmp_path: Path) -> None:
+    reader = Reader(folder=tmp_path, environ=environment(), replaced={})
+    for block in blocks(PAGE.parents[1] / "how-to" / "other-formats.md"):
+        reader.follow(block)
+    assert "failed" not in reader.printed
+
+
 def test_a_step_that_is_wrong_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "file.py").write_text("a = 1\n")
     reader = Reader(folder=tmp_path, environ=environment(), replaced={})

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from wellkept.pipeline.report import RunReport
 from wellkept.runtime import Runtime
-from wellkept.steps import RunReport, Steps
+from wellkept.steps import Steps
 from wellkept.testing import Server
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.faults import Fault

@@ -10,7 +10,7 @@ import pytest
 
 from wellkept.cli import main
 from wellkept.cli.exits import Exit
-from wellkept.store import outbox
+from wellkept.store import approvals
 
 DAY = 24 * 3600
 
@@ -101,7 +101,7 @@ def test_a_mass_effect_waits_for_approval(house: Any) -> None:
     assert not any("wellkept_health" in data for data in house.metadata().values())
     assert not house.mail.mails
     with house.runtime() as runtime, runtime.store.read() as reader:
-        waiting = outbox.held_runs(reader)
+        waiting = approvals.held_runs(reader)
     assert [run.run for run in waiting] == [report.run]
     assert main(["-c", str(house.path), "effects", "approve", report.run]) == Exit.OK
     house.run()

@@ -72,7 +72,7 @@ def leaves(_self: object, ctx: object) -> Any:
         (generates, "ValueError: half way"),
         (coroutine, "it returned a coroutine"),
         (leaves, "it tried to end the program"),
-        (gives(7), "it returned a int"),
+        (gives(7), "it returned an int"),
         (gives("sources"), "it returned a str"),
         (gives({"a": Nothing()}), "it returned a dict"),
         (gives(Nothing), "it returned the class Nothing"),

@@ -268,9 +268,8 @@ def test_an_object_that_was_handed_in_goes_before_an_installed_plugin(install: I
 
 def test_hooks_are_those_of_the_specification() -> None:
     assert set(HOOKS) == {
-        "actions", "commands", "describe", "measures", "observe", "policies", "provide", "record_types", "routes", "scorers",
-        "upgrade_state",
-        "sources",
+        "actions", "commands", "describe", "jobs", "measures", "observe", "policies", "provide", "record_types", "routes",
+        "scorers", "sources", "upgrade_state",
     }  # fmt: skip
 
 

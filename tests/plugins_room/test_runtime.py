@@ -221,7 +221,7 @@ def test_an_instance_with_a_mistake_is_left_out_and_told_and_the_others_run(open
 def test_strict_makes_any_problem_fatal_those_of_hooks_too(opened: Open, tmp_path: Path) -> None:
     with pytest.raises(ProblemsError, match="no installed plugin"):
         opened("[plugins.absent]\n", strict=True)
-    with pytest.raises(ProblemsError, match="it returned a int"):
+    with pytest.raises(ProblemsError, match="it returned an int"):
         opened("[plugins.vendor]\n", Vendor(routes=5), strict=True)
     opened("[plugins.vendor]\n", Vendor(), strict=True)
 
@@ -517,7 +517,7 @@ async def test_state_is_kept_per_instance_and_is_plain_data(opened: Open) -> Non
     assert await other.get("k") is None
     await mine.set("k", None)
     assert await mine.get("k") is None
-    for bad in (object(), {1: 2}, (1, 2), "x" * 70_000, float("nan")):
+    for bad in (object(), {1: 2}, {1, 2}, "x" * 70_000, float("nan")):
         with pytest.raises(RejectedError, match="the state 'k'"):
             await mine.set("k", bad)
     assert await mine.get("k") is None

@@ -152,13 +152,10 @@ class Bench:
             return dead_letters.listing(reader, **options)
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated store with record tables: making one takes far longer than copying it."""
-    path = tmp_path_factory.mktemp("template") / "wellkept.db"
-    bench = Bench(path, FakeClock())
-    bench.close()
-    return path
+@pytest.fixture
+def template(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A migrated store with record tables."""
+    return made_once("sync", lambda path: Bench(path, FakeClock()).close())
 
 
 @pytest.fixture

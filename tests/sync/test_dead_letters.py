@@ -16,6 +16,8 @@ from wellkept.store import dead_letters
 from wellkept.store.runs import running
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 BAD = Reject(raw=b'{"id": "b", "name": 5}', reason="Expected `str`, got `int` - at `$.name`", id="b")
 NAMELESS = Reject(raw=b"\xff\xfe", reason="not UTF-8")
 

@@ -15,6 +15,8 @@ from wellkept.settings import Freshness
 from wellkept.source import Batch, ReadRequest, Reject
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 ANY_SHARE = Freshness(max_deleted_share=1.0)
 DAY = 86_400
 
@@ -254,6 +256,7 @@ async def test_a_day_that_brought_far_too_little_is_noticed(bench: Bench, clock:
     assert await days(bench, clock, [2, 10, 10]) == [("done", False), ("partial", True), ("done", False)]
 
 
+@pytest.mark.both(False)
 async def test_quiet_weekends_are_nothing_unusual(bench: Bench, clock: FakeClock) -> None:
     """2026-11-21 is a Saturday."""
     weeks = [1, 1, 20, 20, 20, 20, 20] * 4

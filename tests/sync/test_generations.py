@@ -16,6 +16,8 @@ from wellkept.source import Batch, ReadRequest, Reject, Replace
 from wellkept.store import runs
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 SMALL = Freshness(anomaly_min_rows=5)
 
 

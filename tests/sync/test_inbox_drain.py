@@ -17,6 +17,8 @@ from wellkept.store import inbox, runs
 from wellkept.store.runs import running
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 
 def hint(id_: str, object_id: str | None, stream: str = "accounts") -> Hint:
     return Hint(id=id_, stream=stream, object_id=object_id, at=0)

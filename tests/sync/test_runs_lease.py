@@ -20,6 +20,8 @@ from wellkept.store import Tx, heartbeat, open_store, runs
 from wellkept.store.runs import LEASE_SECONDS, Run, RunUnderWayError, running
 from wellkept.testing import FakeClock
 
+pytestmark = pytest.mark.both
+
 
 async def wait_for(condition: object) -> None:
     for _ in range(500):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sync.conftest import ACCOUNTS, Bench, ScriptedSource, account
 
@@ -107,7 +107,7 @@ def expected(log: Sequence[Row]) -> list[tuple[str, int, int]]:
     return [(id_, row.version, int(isinstance(row, Deletion))) for id_, row in sorted(newest.items())]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=entries, first=crashes, chunk=st.integers(1, 8), last=sizes)
 def test_an_incremental_read_converges(
     template: Path, drawn: list[tuple[str, int, bool]], first: list[tuple[str, int, list[int]]], chunk: int, last: list[int]
@@ -125,7 +125,7 @@ def test_an_incremental_read_converges(
     run(template, scenario, chunk)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.sets(st.sampled_from(IDS)),
     after=st.sets(st.sampled_from(IDS)),

@@ -7,8 +7,10 @@ import hmac
 import json
 import logging
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -57,7 +59,10 @@ class Hooked(WebhookSource):
             raise RejectedError("not JSON") from None
         if event.get("crash"):
             raise KeyError(event["crash"])
-        hints = [Hint(id=event["id"], stream=stream, object_id=object_, at=1) for stream, object_ in event.get("hints", [])]
+        hints = [
+            Hint(id=event["id"], stream=stream, object_id=object_, at=event.get("at", 1))
+            for stream, object_ in event.get("hints", [])
+        ]
         return Received(hints=hints, reply=event.get("reply", "").encode(), vendor_account=event.get("account"),
                         mode=event.get("mode"))  # fmt: skip
 
@@ -99,6 +104,7 @@ def site(bench: Bench) -> Iterator[Site]:
         routes={"one": [Route(path="hello/{name}", app=echo, methods=("GET", "PUT")), Route(path="/broken", app=breaks)]},
         public_url="https://keep.example/base",
         body_limit=2000,
+        store_seconds=0.5,
     )
     with Server(app) as server, httpx.Client(base_url=server.url, trust_env=False) as client:
         yield Site(bench, server.url, source, client)
@@ -149,6 +155,23 @@ def test_genuine_but_not_understood(site: Site, caplog: pytest.LogCaptureFixture
     with site.bench.store.read() as reader:
         assert dead_letters.raw(reader, first.seq) == b"{jane@example.com"
     assert "jane" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"id": "e\0", "hints": [["accounts", "a"]]},
+        {"id": "e", "hints": [["accounts", "a\0"]]},
+        {"id": "e", "hints": [["accounts", "\ud800"]]},
+        {"id": "e", "hints": [["accounts", "a"]], "at": 2**63},
+        {"id": "e", "hints": [["accounts", "a"]], "at": -(10**30)},
+    ],
+)
+def test_what_no_database_can_keep_is_not_sent_again_for_ever(site: Site, event: dict[str, Any]) -> None:
+    assert site.post(event).status_code == 200
+    assert site.hints() == []
+    (letter,) = site.bench.letters()
+    assert "that no vendor has" in letter.reason
 
 
 def test_a_broken_plugin_lets_the_vendor_try_again(site: Site, caplog: pytest.LogCaptureFixture) -> None:
@@ -208,6 +231,23 @@ def test_a_store_that_cannot_write(site: Site, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(inbox, "add", busy)
     assert site.post({"id": "e1", "hints": [["accounts", "a"]]}).status_code == 503
+
+
+def test_a_store_that_is_held_up_keeps_nobody_waiting(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """The vendor is told when to come again, nothing is queued meanwhile, and what was written late is known then."""
+    assert site.post({"id": "e0", "hints": [["accounts", "a"]]}).status_code == 200
+    with closing(sqlite3.connect(site.bench.store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in (1, 2, 3):
+            answer = site.post({"id": f"e{number}", "hints": [["accounts", "a"]]})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        other.execute("ROLLBACK")
+    site.bench.store.write_now(lambda _: None, durable=True)  # behind the one that was overdue
+    assert [hint[1] for hint in site.hints()] == ["e0", "e1"]
+    assert len([line for line in caplog.messages if "could not be stored" in line]) == 1
+    for number in (1, 2, 3):
+        assert site.post({"id": f"e{number}", "hints": [["accounts", "a"]]}).status_code == 200
+    assert [hint[1] for hint in site.hints()] == ["e0", "e1", "e2", "e3"]
 
 
 def test_many_at_once(site: Site) -> None:

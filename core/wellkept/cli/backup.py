@@ -16,19 +16,13 @@ from wellkept.cli.exits import Exit
 def backup(app: App, target: Path) -> Exit:
     """Copy the store to TARGET, which must not exist, and check the copy.
 
-    `wellkept restore` puts it back; from PostgreSQL, TARGET is a dump for `pg_restore`. The store then knows that it was
-    restored, and holds planned effects until `wellkept effects accept-restore`. The installation's key is not in the copy:
-    keep it elsewhere.
+    The store may be in use. `wellkept restore` puts the copy back, whatever database either is in; the store then knows that
+    it was restored, and holds planned effects until `wellkept effects accept-restore`. The installation's key is not in the
+    copy: keep it elsewhere.
     """
-    store = app.config().store
-    if isinstance(store, Path):
-        from wellkept.store.backup import backup as copy
+    from wellkept.store.backup import backup as copy
 
-        copy(store, target)
-    else:
-        from wellkept.store.postgres.backup import dump
-
-        dump(store, target)
+    copy(app.config().store, target)
     size = target.stat().st_size
     app.out.line(f"{target}: {size:,} bytes, checked.", "good")
     app.out.document({"ok": True, "target": str(target), "bytes": size})

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from wellkept.cli.output import Tone
     from wellkept.config import Config
     from wellkept.doctor import Finding, Grade
-    from wellkept.store import Store
 
 TONES: dict[Grade, Tone] = {"ok": "good", "note": "dim", "warn": "warn", "bad": "bad"}
 
 
 @click.command(cls=Verb)
-@click.option("--offline", is_flag=True, help="Ask no vendor: leave credentials, permissions and their clocks out.")
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Open no instance: leave plugins' faults, credentials and vendors' clocks out.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show what is well, too.")
 @pass_app
 def doctor(app: App, *, offline: bool, everything: bool) -> Exit:
@@ -59,13 +62,10 @@ def _examine(app: App, *, offline: bool) -> list[Finding]:
         return [*found, Finding("store", "address", "bad", error.message, error.guidance)]
     stored = list(examine_store(address, now=now))
     found += stored
-    if worst(item for item in stored if item.name != "disk") in {"ok", "note"} and not _is_missing(stored):
+    sound = worst(item for item in stored if item.name != "disk") != "bad"
+    if sound and any(item.name == "schema" and item.grade == "ok" for item in stored):
         found += _inside(app, config, now, offline=offline)
     return found
-
-
-def _is_missing(stored: Sequence[Finding]) -> bool:
-    return any(item.name == "file" for item in stored)
 
 
 def _config(app: App) -> tuple[Config | None, list[Finding]]:
@@ -83,28 +83,22 @@ def _config(app: App) -> tuple[Config | None, list[Finding]]:
 
 
 def _inside(app: App, config: Config, now: int, *, offline: bool) -> list[Finding]:
-    """Examine what needs the store open: the work, and unless `offline` the instances."""
+    """Examine what the store tells of the work, and unless `offline` the instances."""
     from wellkept.doctor import Finding, examine_instances, examine_work
     from wellkept.errors import WellkeptError
     from wellkept.runtime import Runtime
-    from wellkept.store import open_store
-
-    def work(store: Store) -> list[Finding]:
-        with store.read() as reader:
-            return list(examine_work(reader, config.settings, now))
+    from wellkept.store.engine import peek
 
     found: list[Finding] = []
     try:
-        if offline:
-            store = open_store(config.store)
-            try:
-                return work(store)
-            finally:
-                store.close()
-        with Runtime.open(app.config_path, env=app.env) as runtime:
-            with app.out.progress("examining", len(runtime.instances)) as advance:
+        if not offline:
+            with (
+                Runtime.open(app.config_path, env=app.env) as runtime,
+                app.out.progress("examining", len(runtime.instances)) as advance,
+            ):
                 found += runtime.run(examine_instances(runtime, advance))
-            return work(runtime.store) + found
+        with peek(config.store) as reader:
+            return list(examine_work(reader, config.settings, now)) + found
     except WellkeptError as error:
         return [*found, Finding("store", "open", "bad", error.message, error.guidance)]
 

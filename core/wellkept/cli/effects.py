@@ -36,12 +36,12 @@ def list_effects(app: App, states: tuple[Any, ...], run_id: str | None, account:
     """List effects, and what waits for a decision."""
     import msgspec
 
-    from wellkept.store import outbox
+    from wellkept.store import approvals, outbox
 
     with app.store() as (config, store), store.read() as reader:
         zone = ZoneInfo(config.settings.wellkept.timezone)
         found = outbox.find(reader, run=run_id, account=account, states=states or None, limit=limit)
-        waiting = outbox.held_runs(reader)
+        waiting = approvals.held_runs(reader)
     rows = [
         [
             item.state,

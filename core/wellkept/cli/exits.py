@@ -28,7 +28,7 @@ MEANING = {
     Exit.FAILED: "nothing worked: the vendor, the store or the network",
     Exit.HELD: "effects are held until somebody approves them",
     Exit.LOCKED: "another run is working on this store",
-    Exit.INTERRUPTED: "interrupted from the keyboard",
+    Exit.INTERRUPTED: "interrupted from the keyboard, or by SIGTERM",
 }
 
 

@@ -81,6 +81,8 @@ def record(app: App, instance: str, output: Path | None, limit: int) -> Exit:
             advance(1)
     rows = [[item.stream, item.requests, item.records, item.note] for item in report.streams]
     app.out.table(["stream", "requests", "records", "remark"], rows)
+    for kind, count in report.left_out.items():
+        app.out.line(f"{count} answers of {kind} are left out, and cannot be played back.", "warn")
     app.out.line(f"{report.exchanges} exchanges in {folder}. Look through them before you share them.")
     app.out.document({"ok": report.ok, **report.document(), "folder": str(folder)})
     return Exit.OK if report.ok else Exit.PARTIAL

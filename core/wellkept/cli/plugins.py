@@ -182,11 +182,12 @@ def _offers(offer: Offer) -> dict[str, list[dict[str, str]]]:
         "scorers": [{"name": item.name, "doc": _first_line(item)} for item in offer.scorers],
         "policies": [{"name": item.name, "doc": _first_line(item)} for item in offer.deciders],
         "measures": [{"name": item.name, "doc": item.doc} for item in offer.measures],
+        "jobs": [{"name": item.name, "doc": item.doc} for item in offer.jobs],
     }
 
 
 def _first_line(item: object) -> str:
-    return (type(item).__doc__ or "").strip().partition("\n")[0]
+    return (type(item).__doc__ or "").strip().partition("\n")[0].replace("``", "`")
 
 
 def _remembered(config: Config) -> dict[str, Remembered]:

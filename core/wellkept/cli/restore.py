@@ -21,23 +21,16 @@ if TYPE_CHECKING:
 @click.option("--verify", is_flag=True, help="Only check the backup; change nothing.")
 @pass_app
 def restore(app: App, backup: Path, *, verify: bool) -> Exit:
-    """Check BACKUP and put it in the store's place. The present store is kept beside.
+    """Check BACKUP and put it in the store's place, in one step. The present store is kept beside.
 
     Stop all runs and servers before. Afterwards planned effects are held, since nobody knows what was sent since the backup was
     taken: compare with the vendors, then run `wellkept effects accept-restore`. Whoever was erased since the backup must be
     erased again.
     """
     from wellkept.cli.times import instant
-    from wellkept.errors import ConfigError
     from wellkept.store import restore as restoring
 
     config = app.config()
-    store = config.store
-    if not isinstance(store, Path):
-        raise ConfigError(
-            "a store in PostgreSQL is not restored from a file",
-            guidance="restore the dump into a new database with pg_restore, and name that as `store`; see docs/operate.md",
-        )
 
     def check(reader: Reader) -> None:
         _check_key(config, reader)
@@ -48,10 +41,12 @@ def restore(app: App, backup: Path, *, verify: bool) -> Exit:
         app.out.line(f"{backup}: sound, taken {instant(taken_at, zone)}.", "good")
         app.out.document({"ok": True, "backup": str(backup), "taken_at": taken_at})
         return Exit.OK
-    done = restoring.restore(backup, store, check=check)
+    done = restoring.restore(backup, config.store, check=check)
+    store = config.store if isinstance(config.store, Path) else "the database"
     app.out.line(f"{store}: restored from {backup}, taken {instant(done.taken_at, zone)}.", "good")
     if done.kept is not None:
-        app.out.line(f"What stood there before is {done.kept}; remove it when it is not needed any more.")
+        kept = done.kept if isinstance(done.kept, Path) else f"in the schema {done.kept}"
+        app.out.line(f"What stood there before is {kept}; remove it when it is not needed any more.")
     if done.damaged is not None:
         app.out.note(f"That store is damaged, so nobody knows whether a run was under way: {done.damaged}", "warn")
     app.out.line(f"{done.planned} planned effects are held. Compare with the vendors, then: wellkept effects accept-restore")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -26,13 +27,26 @@ def serve(app: App, host: str | None, port: int | None) -> Exit:
     Needs nothing beside it. A second server on the same store stands by, and takes over when this one gives no sign of life.
     SIGTERM or SIGINT parks what is under way and ends; the same signal again ends at once.
     """
+    logging.getLogger("wellkept.serve").setLevel(logging.INFO)
+    try:
+        return _serve(app, {key: value for key, value in (("host", host), ("port", port)) if value is not None})
+    except KeyboardInterrupt:
+        logging.getLogger("wellkept.serve").info("told to stop before anything was served")
+        return Exit.OK
+
+
+def _serve(app: App, given: Mapping[str, str | int]) -> Exit:
+    """Serve until told to stop.
+
+    Args:
+        app: The command line.
+        given: Instead of what stands in ``[serve]``.
+    """
     from wellkept.plugins.watchdog import watching
     from wellkept.runtime import Runtime
     from wellkept.serve import Server
 
-    logging.getLogger("wellkept.serve").setLevel(logging.INFO)
     with app.runtime() as runtime:
-        given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         settings = runtime.settings.serve.model_copy(update=given)
 
         def again() -> Runtime:

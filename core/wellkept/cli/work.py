@@ -21,9 +21,9 @@ from wellkept.cli.times import Day, day_start
 if TYPE_CHECKING:
     from wellkept.pipeline.decide import DecideReport
     from wellkept.pipeline.outgoing import DeliverReport, Result
-    from wellkept.pipeline.report import SyncReport
+    from wellkept.pipeline.report import RunReport, SyncReport
     from wellkept.runtime import Runtime
-    from wellkept.steps import RunReport, Steps
+    from wellkept.steps import Steps
     from wellkept.store.runs import Run
 
 SHOWN = 50
@@ -83,7 +83,7 @@ def deliver(app: App, *, dry_run: bool) -> Exit:
 @click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="End all streams after so long.")
 @pass_app
 def run(app: App, *, dry_run: bool, minutes: float | None) -> Exit:
-    """Sync, resolve, measure, score, decide, deliver."""
+    """Sync, resolve, measure, score, decide, deliver; then what plugins do at the end, such as exports."""
     limit = None if minutes is None else minutes * 60
     with _steps(app, dry_run=dry_run) as (_, steps):
         report = asyncio.run(steps.run(time_limit=limit))
@@ -120,6 +120,10 @@ def finish(app: App, report: RunReport) -> Exit:
         _show_decisions(app, report.decide)
     if report.deliver is not None:
         _show_effects(app, report.deliver)
+    if report.jobs:
+        ends = [[item.instance, item.stream, item.state, item.read, item.error or item.note] for item in report.jobs]
+        tones = [TONES.get(item.state) for item in report.jobs]
+        app.out.table(["instance", "job", "state", "rows", "remark"], ends, tones=tones)
     app.out.line(f"Run {report.run}: {report.state}. {'; '.join(report.summary)}", TONES.get(report.state))
     app.out.document(document(report))
     return exit_code(report)
@@ -164,6 +168,11 @@ def document(report: RunReport) -> dict[str, Any]:
             "effects": [msgspec.to_builtins(row) for row in report.deliver.rows],
             "failures": dict(report.deliver.failures),
         }
+    if report.jobs is not None:
+        found["jobs"] = [
+            {"instance": item.instance, "job": item.stream, "state": item.state, "rows": item.read, "error": item.error}
+            for item in report.jobs
+        ]
     return found
 
 

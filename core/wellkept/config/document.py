@@ -54,7 +54,10 @@ class Document:
 
     def error(self, place: KeyPath, message: str, guidance: str | None = None) -> ConfigError:
         """Return an error that names the file, the line and the key path."""
-        origin = self.overlay if self.overlay is not None and self.overlay.decides(place) else self
+        overlay = self.overlay
+        # what is missing from a table that the overlay alone has is the overlay's mistake as well
+        theirs = overlay is not None and (overlay.decides(place) or overlay.lines.depth(place) > self.lines.depth(place))
+        origin = overlay if overlay is not None and theirs else self
         return ConfigError(message, path=origin.path, line=origin.lines.of(place), key=show(place) or None, guidance=guidance)
 
     def decides(self, place: KeyPath) -> bool:

@@ -22,10 +22,11 @@ class Lines:
 
     def of(self, path: KeyPath) -> int:
         """Return the line of a key, or of the nearest table around it (1 for the document itself)."""
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.known:
-                return self.known[path[:end]]
-        return 1
+        return self.known.get(path[: self.depth(path)], 1)
+
+    def depth(self, path: KeyPath) -> int:
+        """Return how much of a path stands in the document: how long the path of the nearest key or table is."""
+        return next((end for end in range(len(path), 0, -1) if path[:end] in self.known), 0)
 
 
 def locate(text: str) -> Lines:

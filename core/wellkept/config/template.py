@@ -156,7 +156,7 @@ def _left_out(plugin: str, key: str, model: type[BaseModel]) -> list[str]:
 
 
 def _comment(text: str | None) -> list[str]:
-    return [f"# {line}".rstrip() for line in (text or "").strip().splitlines()]
+    return [f"# {line}".rstrip() for line in (text or "").strip().replace("``", "`").splitlines()]
 
 
 def toml_of(value: Any) -> str | None:  # noqa: PLR0911 - one answer per type

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wellkept.pipeline.report import RunReport
 from wellkept.portrait import Standing
-from wellkept.steps import RunReport
 from wellkept.testing.links import LinkReport
 from wellkept.testing.simulation import Happening, Receipt
 

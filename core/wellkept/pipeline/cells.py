@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from wellkept.frame import Frame, Gap, Value
@@ -30,9 +33,6 @@ PAST_CHUNK = 50_000
 NAMED = 500
 """Accounts named in one statement."""
 
-Amounts = Mapping[str | None, Sequence[Any]]
-"""Aggregates by currency."""
-
 
 class Driver(NamedTuple):
     """SQL that yields the wanted accounts, and its parameters."""
@@ -49,12 +49,23 @@ class _Known(dict[str, Value]):
 
 
 class _Sheet(NamedTuple):
-    """A chunk of rows in the making; all lists have one entry per account."""
+    """A chunk of rows in the making.
+
+    Attributes:
+        accounts: Whose rows they are.
+        reasons: For each of them, why its measures are unknown,
+        cases: and each of these once; there are few.
+        columns: A cell for each of them, by measure.
+        amounts: Amounts in single currencies,
+        gaps: and why cells are empty, by place.
+    """
 
     accounts: Sequence[str]
     reasons: Sequence[Mapping[str, Gap | None]]
-    cells: Sequence[dict[str, Value]]
-    gaps: Sequence[dict[str, Gap]]
+    cases: Sequence[Mapping[str, Gap | None]]
+    columns: dict[str, Sequence[Value]]
+    amounts: defaultdict[int, dict[str, Value]]
+    gaps: defaultdict[int, dict[str, Gap]]
 
 
 class Cells:
@@ -104,13 +115,18 @@ class Cells:
 
     def rows(self, reader: Reader, driver: Driver, accounts: Sequence[str]) -> Iterator[FrameRow]:
         """Yield the rows of some accounts, in the order given; the driver yields at least these."""
+        if not accounts:
+            return
         reasons = self._reasons_for(reader, driver, accounts)
-        sheet = _Sheet(accounts, reasons, [_Known() for _ in accounts], [{} for _ in accounts])
+        cases = list({id(case): case for case in reasons}.values())
+        sheet = _Sheet(accounts, reasons, cases, {}, defaultdict(dict), defaultdict(dict))
         for scan, found in self._read_all(reader, driver):
             self._fill(scan, found, sheet)
-        for cells, gaps in zip(sheet.cells, sheet.gaps, strict=True):
+        for index, (account, *row) in enumerate(zip(accounts, *sheet.columns.values(), strict=True)):
+            cells = _Known([(name, cell) for name, cell in zip(sheet.columns, row, strict=True) if cell is not None])
+            cells.update(sheet.amounts.get(index, {}))
+            gaps = sheet.gaps.get(index, {})
             _compute(self._plan, cells, gaps)
-        for account, cells, gaps in zip(accounts, sheet.cells, sheet.gaps, strict=True):
             yield FrameRow(account=account, cells=cells, gaps=gaps)
 
     # --- reading ---
@@ -128,6 +144,8 @@ class Cells:
     def _read(self, reader: Reader, driver: Driver, scan: Scan) -> dict[str, Any]:
         """Run a scan; returns an account's aggregates, or with currencies its aggregates by currency."""
         found = reader.rows(f"WITH d (account) AS ({driver.sql}){scan.known} {scan.select}", (*driver.params, *scan.params))
+        if scan.picks:
+            return {account: _picked(scan, group) for account, group in groupby(found, itemgetter(0))}
         if not scan.by_currency:
             return {row[0]: row[1:] for row in found}
         by_account: dict[str, dict[str | None, Sequence[Any]]] = {}
@@ -158,39 +176,50 @@ class Cells:
     # --- cells ---
 
     def _fill(self, scan: Scan, found: Mapping[str, Any], sheet: _Sheet) -> None:
-        """Put the figures of a scan in their rows."""
+        """Put the figures of a scan in their columns."""
         groups = [found.get(account) for account in sheet.accounts]
-        rows: Sequence[Any] = groups
+        rows: Iterable[Any] = groups
         if scan.by_currency:
             rows = [None if group is None else figures.merge(scan.merges, list(group.values())) for group in groups]
+        nothing = (None,) * (1 + max(place for figure in scan.figures for place in figure.slots))
+        aggregates = list(zip(*[row or nothing for row in rows], strict=True))
+        home = {self._plan.reporting}
+        at_home = scan.by_currency and all(group is None or group.keys() == home for group in groups)
         for figure in scan.figures:
             name = figure.part.name
-            reasons = [known[name] for known in sheet.reasons]
-            if figure.part.money:
+            values: Sequence[Any]
+            if figure.part.money and not at_home:
                 values = [
-                    self._money(figure, scan, group, cells) if reason is None else None
-                    for group, cells, reason in zip(groups, sheet.cells, reasons, strict=True)
+                    self._money(figure, scan, group, sheet.amounts[index]) if reasons[name] is None else None
+                    for index, (group, reasons) in enumerate(zip(groups, sheet.reasons, strict=True))
                 ]
+            elif figure.finish is figures.plain:
+                values = aggregates[figure.slots[0]]
             else:
-                values = _values(figure, rows)
-            _put(name, zero(figure.part), values, reasons, sheet)
+                values = list(map(figure.finish, *[aggregates[place] for place in figure.slots]))
+            if figure.part.money and at_home:
+                values = [value if value is None or value is ANOMALY else round(value) for value in values]
+                sheet.columns[f"{name}_{self._plan.reporting}"] = [
+                    None if value is ANOMALY or reasons[name] is not None else value
+                    for value, reasons in zip(values, sheet.reasons, strict=True)
+                ]
+            sheet.columns[name] = _cells(figure.part, values, sheet)
 
-    def _money(self, figure: Figure, scan: Scan, found: Any, cells: dict[str, Value]) -> Any:
-        """Put an amount per currency in a row, and return all of them in the reporting currency.
+    def _money(self, figure: Figure, scan: Scan, found: Any, amounts: dict[str, Value]) -> Any:
+        """Note an amount per currency, and return all of them in the reporting currency.
 
         One amount without a rate leaves the whole unknown: a partial sum is no sum.
         """
         groups = _by_currency(figure, scan, found)
         credible = True
-        for currency, aggregates in groups.items():
-            value = figure.finish(*aggregates)
+        for currency, (value, _) in groups.items():
             if value is ANOMALY:
                 credible = False
             elif currency in EXPONENTS:
-                cells[f"{figure.part.name}_{currency}"] = round(value)
+                amounts[f"{figure.part.name}_{currency}"] = round(value)
         if not groups or not credible:
             return None if credible else ANOMALY
-        return _converted(figure, [(self._factor(currency), aggregates) for currency, aggregates in groups.items()])
+        return _converted(figure, [(self._factor(currency), aggregates) for currency, (_, aggregates) in groups.items()])
 
     def _factor(self, currency: str | None) -> Fraction | None:
         """Return what one minor unit of a currency is worth in minor units of the reporting one."""
@@ -222,38 +251,41 @@ def _compute(plan: Plan, cells: dict[str, Value], gaps: dict[str, Gap]) -> None:
                 gaps[name] = gap
 
 
-def _values(figure: Figure, rows: Sequence[Any]) -> list[Any]:
-    """Return a measure's figures, from the aggregates of each account."""
-    finish = figure.finish
-    if len(figure.slots) > 1:
-        return [None if row is None else finish(*[row[place] for place in figure.slots]) for row in rows]
-    (place,) = figure.slots
-    return [None if row is None else finish(row[place]) for row in rows]
+def _picked(scan: Scan, group: Iterable[Sequence[Any]]) -> Sequence[Any]:
+    """Return what is picked from an account's rows, the values of each column put in order."""
+    _, *columns = zip(*group, strict=True)
+    ordered = [sorted([value for value in column if value is not None]) for column in columns]
+    return [pick(ordered[place]) for place, pick in scan.picks]
 
 
-def _put(name: str, nothing: Value, values: Sequence[Any], reasons: Sequence[Gap | None], sheet: _Sheet) -> None:
-    """Put figures in their cells, and why they are unknown in the gaps."""
-    for value, reason, cells, gaps in zip(values, reasons, sheet.cells, sheet.gaps, strict=True):
-        if reason is not None:
-            if reason != "none":
-                gaps[name] = reason
-        elif type(value) is Unknown:
-            gaps[name] = value.gap
-        elif value is not None:
-            cells[name] = value
-        elif nothing is not None:
-            cells[name] = nothing
+def _cells(part: Part, values: Sequence[Any], sheet: _Sheet) -> Sequence[Value]:
+    """Return a measure's column, from the figures of all accounts, and note why cells are empty."""
+    nothing = zero(part)
+    name = part.name
+    if all(case[name] is None for case in sheet.cases) and Unknown not in set(map(type, values)):
+        return values if nothing is None else [nothing if value is None else value for value in values]
+    column: list[Value] = []
+    for index, (value, known) in enumerate(zip(values, sheet.reasons, strict=True)):
+        gap = value.gap if type(value) is Unknown and known[name] is None else known[name]
+        if gap is None:
+            column.append(nothing if value is None else value)
+            continue
+        column.append(None)
+        if gap != "none":
+            sheet.gaps[index][name] = gap
+    return column
 
 
-def _by_currency(figure: Figure, scan: Scan, found: Any) -> Amounts:
-    """Return a measure's aggregates by currency, as far as there were rows for it."""
+def _by_currency(figure: Figure, scan: Scan, found: Any) -> dict[str | None, tuple[Any, Sequence[Any]]]:
+    """Return a measure's figure and its aggregates by currency, as far as there were rows for it."""
     if found is None:
         return {}
     if not scan.by_currency:  # the latest amount, which is of one currency
         value, currency = (found[place] for place in figure.slots)
-        return {} if value is None else {currency and currency.lower(): (value,)}
+        return {} if value is None else {currency and currency.lower(): (figure.finish(value), (value,))}
     groups = {currency: [row[place] for place in figure.slots] for currency, row in found.items()}
-    return {currency: values for currency, values in groups.items() if figure.finish(*values) is not None}
+    finished = {currency: (figure.finish(*values), values) for currency, values in groups.items()}
+    return {currency: pair for currency, pair in finished.items() if pair[0] is not None}
 
 
 def _converted(figure: Figure, groups: Sequence[tuple[Fraction | None, Sequence[Any]]]) -> Any:
@@ -283,24 +315,28 @@ def zero(part: Part) -> Value:
 def build(plan: Plan, as_of: date, rows: Iterable[FrameRow]) -> Frame:
     """Return a frame of rows that come in ascending order of accounts."""
     accounts: list[str] = []
-    plain = (*plan.parts, *plan.formulas)
-    cells: dict[str, list[Value]] = {name: [] for name in plain}
-    gaps: dict[str, dict[int, Gap]] = {name: {} for name in plain}
+    plain = {*plan.parts, *plan.formulas}
+    cells: dict[str, list[Value]] = {name: [] for name in plan.parts | plan.formulas}
+    gaps: dict[str, dict[int, Gap]] = {name: {} for name in cells}
     amounts: dict[str, dict[int, Value]] = {}
-    for index, row in enumerate(rows):
-        accounts.append(row.account)
+    rows = iter(rows)
+    while part := list(islice(rows, CHUNK)):
+        first = len(accounts)
+        accounts += [row.account for row in part]
+        known = [row.cells for row in part]
         for name, column in cells.items():
-            column.append(row.cells.get(name))
-        for name, gap in row.gaps.items():
-            if name in gaps:
-                gaps[name][index] = gap
-        for name in row.cells.keys() - cells.keys():
-            amounts.setdefault(name, {})[index] = row.cells[name]
+            column += [row.get(name) for row in known]
+        for index, row in enumerate(part, first):
+            for name, gap in row.gaps.items():
+                if name in gaps:
+                    gaps[name][index] = gap
+            for name in row.cells.keys() - plain:
+                amounts.setdefault(name, {})[index] = row.cells[name]
     columns = plan.columns_for(name.rpartition("_")[2] for name in amounts if plan.split(name)[1])
-    for name in columns.keys() - set(plain):
-        part, _ = plan.split(name)
-        assert part is not None  # noqa: S101 - narrows: the columns were made from the parts
-        cells[name], gaps[name] = _of_currency(part, amounts.get(name, {}), cells[part.name], gaps[part.name])
+    for name in columns.keys() - plain:
+        money, _ = plan.split(name)
+        assert money is not None  # noqa: S101 - narrows: the columns were made from the parts
+        cells[name], gaps[name] = _of_currency(money, amounts.get(name, {}), cells[money.name], gaps[money.name])
     return Frame(as_of, accounts, columns, cells, gaps)
 
 

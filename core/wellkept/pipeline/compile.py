@@ -1,4 +1,4 @@
-"""From measures to SQL: one grouped scan per record type, with an aggregate for every measure over it.
+"""From measures to SQL: grouped scans of each record type, with an aggregate for every measure over it.
 
 The scan starts from the accounts that are wanted, goes over their links to their rows, and groups by account; an index that
 holds all columns of a scan makes it one pass over a part of that index. Measures of money group by currency as well, and the
@@ -65,14 +65,16 @@ class Scan:
         figures: The measures in it.
         merges: How to merge each column behind account and currency.
         by_currency: The second column is the currency.
+        picks: Set where each row is one record, in order of accounts: which column to put in order, and what to take from it.
     """
 
     known: str
     select: str
     params: tuple[Any, ...]
     figures: tuple[Figure, ...]
-    merges: tuple[Merge, ...]
-    by_currency: bool
+    merges: tuple[Merge, ...] = ()
+    by_currency: bool = False
+    picks: tuple[tuple[int, Finish], ...] = ()
 
 
 class Compiler:
@@ -104,8 +106,27 @@ class Compiler:
             for part in parts:
                 ways.setdefault(_way(part, time), []).append(part)
             for way, members in ways.items():
-                found += self._scans(record, way, members)
+                apart = way == ("grouped", 0) and time is not None
+                for together in self._apart(members, time) if apart else [members]:
+                    found += self._scans(record, way, together)
         return found
+
+    def _apart(self, parts: Sequence[Part], time: str | None) -> list[list[Part]]:
+        """Return measures by what their windows have in common, where the index leads to the rows of a window.
+
+        A row is then held against the conditions of those measures alone whose windows are near it.
+        """
+        if any(part.time is None or part.time.name != time for part in parts):
+            return [list(parts)]
+        groups: list[list[Part]] = []
+        last = date.min
+        for part in sorted(parts, key=lambda part: self._span(part).earliest or date.min):
+            days = self._span(part)
+            if not groups or (days.earliest or date.min) > last:
+                groups.append([])
+            groups[-1].append(part)
+            last = max(last, days.last)
+        return groups
 
     # --- statements ---
 
@@ -175,34 +196,24 @@ class Compiler:
             " WHERE r.place = 1 GROUP BY account"
         )
         params = (*source_params, *(param for slot in slots for param in slot.params), *own)
-        return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots), by_currency=False)
+        return Scan(known, select, params, tuple(found), tuple(slot.merge for slot in slots))
 
     def _quantiles(self, record: type[Record], parts: Sequence[Part]) -> Scan:
-        """Return a statement that puts an account's values in order, and picks for each measure one, or two in the middle."""
-        first = parts[0]
-        assert first.field is not None  # noqa: S101 - narrows: checked by the plan
+        """Return a statement that yields the values themselves; whoever reads them puts them in order once for all measures."""
         source, known, source_params = self._source(record)
-        value = f"CAST({first.field.sql()} AS DOUBLE PRECISION)" if self.wide else first.field.sql()
-        condition, own = self._condition(first)
-        picked: list[str] = []
+        condition, own = self._condition(parts[0])
+        values: dict[str, int] = {}
+        picks: dict[tuple[int, Finish], int] = {}
         found: list[Figure] = []
         for part in parts:
-            places = (
-                "BETWEEN (size + 1) / 2 AND (size + 2) / 2" if part.measure.aggregate == "median" else "= (size * 9 + 9) / 10"
-            )
-            chosen = f"CASE WHEN place {places} THEN value END"
-            found.append(Figure(part, (len(picked), len(picked) + 1), figures.average))
-            picked += [f"COUNT({chosen})", f"SUM({chosen})"]
+            assert part.field is not None  # noqa: S101 - narrows: checked by the plan
+            pick = values.setdefault(part.field.sql(), len(values)), figures.QUANTILES[part.measure.aggregate]
+            found.append(Figure(part, (picks.setdefault(pick, len(picks)),), figures.plain))
         select = (
-            f"SELECT account, {', '.join(picked)} FROM (SELECT d.account AS account, {value} AS value,"  # noqa: S608
-            f" ROW_NUMBER() OVER (PARTITION BY d.account ORDER BY {value}) AS place,"
-            " COUNT(*) OVER (PARTITION BY d.account) AS size"
-            f" FROM d CROSS JOIN links l CROSS JOIN {source} r WHERE {self._join(record)}"
-            f" AND {value} IS NOT NULL AND {condition or '1 = 1'}"
-            ") AS ranked GROUP BY account"
+            f"SELECT d.account, {', '.join(values)} FROM d CROSS JOIN links l CROSS JOIN {source} r"  # noqa: S608
+            f" WHERE {self._join(record)} AND {condition or '1 = 1'} ORDER BY d.account"
         )
-        merges: tuple[Merge, ...] = tuple("add" for _ in picked)
-        return Scan(known, select, (*source_params, *own), tuple(found), merges, by_currency=False)
+        return Scan(known, select, (*source_params, *own), tuple(found), picks=tuple(picks))
 
     def _edges(self, record: type[Record], parts: Sequence[Part]) -> Scan:
         """Return a statement with a look-up at the end of the index, so that no row in between is read."""
@@ -216,7 +227,7 @@ class Compiler:
                 f"(SELECT {name}((SELECT {value} FROM {self.plan.tables.table(record)} r WHERE {self._join(record)}"  # noqa: S608
                 f" AND {value} IS NOT NULL ORDER BY {value} {order} LIMIT 1)) FROM links l WHERE l.account = d.account)"
             )
-        return Scan("", f"SELECT d.account, {', '.join(columns)} FROM d", (), tuple(found), (), by_currency=False)  # noqa: S608
+        return Scan("", f"SELECT d.account, {', '.join(columns)} FROM d", (), tuple(found))  # noqa: S608
 
     def _latest(self, record: type[Record], parts: Sequence[Part]) -> Scan:
         """Return a statement with a small ordered look-up per measure and account; of two at one time the newer version."""
@@ -239,7 +250,7 @@ class Compiler:
                 params += own
             found.append(Figure(part, tuple(place), figures.plain if part.money else self._one(part)))
         select = f"SELECT d.account, {', '.join(columns)} FROM d"  # noqa: S608 - names from the type
-        return Scan(known, select, tuple(params), tuple(found), (), by_currency=False)
+        return Scan(known, select, tuple(params), tuple(found))
 
     def _source(self, record: type[Record]) -> tuple[str, str, tuple[Any, ...]]:
         """Return where the rows of a type are, for a past day a further table, and that table's parameters."""
@@ -335,31 +346,29 @@ class Compiler:
     def _slots(self, part: Part, condition: str, params: tuple[Any, ...]) -> tuple[list[Slot], Finish]:
         """Return the aggregates of a measure over the rows that fulfil a condition, and what makes the figure from them."""
         aggregate, field = part.measure.aggregate, part.field
+        only = f" FILTER (WHERE {condition})" if condition else ""
         if field is None:
-            counted = f"COUNT(CASE WHEN {condition} THEN 1 END)" if condition else "COUNT(*)"
-            return [Slot(counted, "add", params)], figures.any_row if aggregate == "any" else figures.plain
+            return [Slot(f"COUNT(*){only}", "add", params)], figures.any_row if aggregate == "any" else figures.plain
         value = field.sql()
         if self.wide and field.custom:
             value = f"CAST({value} AS DOUBLE PRECISION)"
-        case = f"CASE WHEN {condition} THEN {value} END" if condition else value
         match aggregate:
             case "distinct":
-                return [Slot(f"COUNT(DISTINCT {case})", "add", params)], figures.plain
+                return [Slot(f"COUNT(DISTINCT {value}){only}", "add", params)], figures.plain
             case "min" | "max":
-                return [Slot(f"{aggregate.upper()}({case})", aggregate, params)], self._one(part)
+                return [Slot(f"{aggregate.upper()}({value}){only}", aggregate, params)], self._one(part)
             case "slope":
                 index, mean, spread = self._index(part)
-                weighted = f"CASE WHEN {condition} THEN CAST({value} AS DOUBLE PRECISION) * ({index}) END"
-                flat = f"CASE WHEN {condition} THEN CAST({value} AS DOUBLE PRECISION) END"
-                slots = [Slot(f"SUM({weighted})", "add", params), Slot(f"SUM({flat})", "add", params)]
+                flat = f"CAST({value} AS DOUBLE PRECISION)"
+                slots = [Slot(f"SUM({amount}){only}", "add", params) for amount in (f"{flat} * ({index})", flat)]
                 return slots, figures.slope(mean, spread)
-        sums = [Slot(f"SUM({case})", "add", params)]
+        sums = [Slot(f"SUM({value}){only}", "add", params)]
         if self.wide and field.sort == "int":
             halves = (f"{value} / {figures.BILLION}", f"{value} % {figures.BILLION}")
-            sums = [Slot(f"SUM(CASE WHEN {condition or '1 = 1'} THEN {half} END)", "add", params) for half in halves]
+            sums = [Slot(f"SUM({half}){only}", "add", params) for half in halves]
         if aggregate == "sum":
             return sums, figures.total
-        return [Slot(f"COUNT({case})", "add", params), *sums], figures.money_average if part.money else figures.average
+        return [Slot(f"COUNT({value}){only}", "add", params), *sums], figures.money_average if part.money else figures.average
 
     def _one(self, part: Part) -> Finish:
         """Return what makes a cell of a single value, by unit and sort."""
@@ -418,7 +427,7 @@ def _way(part: Part, time: str | None) -> tuple[Any, ...]:
     if measure.aggregate == "latest":
         return ("latest",)
     if measure.aggregate in QUANTILES:
-        return "ranked", measure.field, measure.time, measure.window, measure.offset, measure.where, part.instance
+        return "ranked", measure.time, measure.window, measure.offset, measure.where, part.instance
     if measure.per is not None:
         return "per", measure.per, measure.time, measure.window, measure.offset, measure.where, part.instance
     edge = measure.aggregate in {"min", "max"} and not part.money and measure.record not in {Account, Person}

@@ -14,7 +14,7 @@ import msgspec
 from wellkept.action import Action
 from wellkept.effects import Effect
 from wellkept.frame import Frame
-from wellkept.pipeline.frames import Failure, held, only, slices, unusable
+from wellkept.pipeline.frames import Failure, held, slices, unusable
 from wellkept.pipeline.machines import MachineRun
 from wellkept.pipeline.planning import FAULTS, Origin, Planner, Released, adopt, release
 from wellkept.pipeline.pushing import PushRun
@@ -168,7 +168,7 @@ class _Work:
             self._fail(instance, decider.name, problem)
             return
         policy = f"{instance}/{decider.name}"
-        view = only(self.frame, decider.uses)
+        view = self.frame.only(decider.uses)
         on_hold = held(view)
         visible = view.select([account for account in view.accounts if account not in on_hold])
         with self.store.read() as reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -63,9 +63,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def any_row(count: int) -> bool:
+def any_row(count: int | None) -> bool | None:
     """Return whether there was a row."""
-    return count > 0
+    return None if count is None else count > 0
 
 
 def flag(value: Any) -> bool | None:
@@ -96,6 +96,21 @@ def money_average(count: int | None, *parts: Any) -> Any:
         return None
     quotient, left = divmod(summed, count)
     return believed(quotient + (2 * left > count or (2 * left == count and quotient % 2 == 1)))
+
+
+def median(values: Sequence[Any]) -> Any:
+    """Return the value in the middle of values in order, of an even number the mean of the two there."""
+    middle = values[(len(values) - 1) // 2 : len(values) // 2 + 1]
+    return average(len(middle), sum(middle))
+
+
+def p90(values: Sequence[Any]) -> Any:
+    """Return the smallest of values in order that at least 90 of 100 do not exceed."""
+    return average(1, values[(len(values) * 9 + 9) // 10 - 1]) if values else None
+
+
+QUANTILES: Mapping[str, Finish] = {"median": median, "p90": p90}
+"""What takes a quantile from values in order, by aggregate."""
 
 
 def slope(mean: float, spread: float) -> Finish:

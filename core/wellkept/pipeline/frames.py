@@ -41,27 +41,15 @@ def slices(items: Sequence[T], size: int = SLICE) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def only(frame: Frame, names: Collection[str]) -> Frame:
-    """Return the frame with these columns alone, as far as it has them."""
-    kept = [name for name in frame.columns if name in names]
-    gaps: dict[str, dict[int, Gap]] = {
-        name: {index: frame.gap(name, index) or "none" for index, cell in enumerate(frame.column(name)) if cell is None}
-        for name in kept
-    }
-    columns = {name: frame.columns[name] for name in kept}
-    return Frame(frame.as_of, frame.accounts, columns, {name: frame.column(name) for name in kept}, gaps)
-
-
 def held(frame: Frame) -> dict[str, str]:
     """Return the accounts for which any cell is not believed, and why."""
-    found: dict[str, list[str]] = {}
+    found: dict[int, list[str]] = {}
     for name in sorted(frame.columns):
-        for index, cell in enumerate(frame.column(name)):
-            gap = frame.gap(name, index) if cell is None else None
+        for index, gap in frame.gaps(name).items():
             if gap in HOLDING:
                 word = "stale" if gap == "stale" else "anomalous"
-                found.setdefault(frame.accounts[index], []).append(f"{name} is {word}")
-    return {account: ", ".join(reasons) for account, reasons in found.items()}
+                found.setdefault(index, []).append(f"{name} is {word}")
+    return {frame.accounts[index]: ", ".join(reasons) for index, reasons in found.items()}
 
 
 def no_column(name: str, columns: Collection[str]) -> str:

@@ -34,6 +34,11 @@ FAILURES_IN_A_ROW = 3
 _log = logging.getLogger(__name__)
 
 
+def back_off_ms(attempts: int) -> int:
+    """Return how long a hint waits that has failed once more, after so many failures before."""
+    return min(BACK_OFF_MS << min(attempts, 10), BACK_OFF_MOST_MS)
+
+
 class HintReader:
     """Answers the hints at single objects of one stream.
 
@@ -107,7 +112,7 @@ class HintReader:
     async def _postpone(self, hints: Sequence[OpenHint], error: WellkeptError) -> None:
         now = self._desk.clock.now()
         asked = round((getattr(error, "retry_after", None) or 0) * 1000)
-        waits = [(hint.seq, now + max(asked, min(BACK_OFF_MS << min(hint.attempts, 10), BACK_OFF_MOST_MS))) for hint in hints]
+        waits = [(hint.seq, now + max(asked, back_off_ms(hint.attempts))) for hint in hints]
 
         def job(tx: Tx) -> None:
             self._desk.run.check(tx)

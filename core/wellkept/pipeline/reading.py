@@ -113,7 +113,7 @@ class StreamReader:
         except BlamedError as blamed:
             if cursor is None or not isinstance(blamed.error, CursorExpiredError):
                 raise
-            await self._announce_expiry()
+            await self._announce_expiry(blamed.error)
             await self._follow(None, read_hints, None)
 
     def _open(self, tx: Tx) -> tuple[CursorState, int]:
@@ -124,9 +124,9 @@ class StreamReader:
         staging.clear(tx, key)
         return cursors.load(tx, key), inbox.newest_read_hint(tx, key.instance, key.stream)
 
-    async def _announce_expiry(self) -> None:
+    async def _announce_expiry(self, error: CursorExpiredError) -> None:
         await self._save_rest()
-        note = "the vendor no longer honours the cursor: everything is read again"
+        note = f"everything is read again: {describe(error)}"
         self.result.notes.append(note)
         _log.warning("%s: stream %s: %s", self._key.instance, self._key.stream, note)
 

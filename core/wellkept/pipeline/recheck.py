@@ -115,7 +115,7 @@ async def look_again(out: Outgoing, entry: Entry, effect: Effect) -> Verdict:
     decider = out.deciders.get(entry.policy)
     if decider is None:
         gone = f"the policy {entry.policy} is not configured any more; reject the effect, or bring it back"
-        return Verdict.proceed() if entry.kind == "state" else Verdict.hold(gone)
+        return Verdict.hold(gone)
     if entry.account is None:
         return Verdict.hold("it names no account")
     problem = None if entry.kind == "state" else await _refresh(out, entry, decider)

@@ -1,4 +1,4 @@
-"""What a sync did, stream by stream: plain figures and redacted texts."""
+"""What a run did, step by step, and its sync stream by stream: plain figures and redacted texts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Literal
 
 from wellkept.errors import CredentialsError, FatalError, WellkeptError
 from wellkept.redact import redact_exception
-from wellkept.store.runs import StreamState
+from wellkept.store.runs import RunState, StreamState
 
 if TYPE_CHECKING:
     from wellkept.pipeline.commit import Committed
+    from wellkept.pipeline.decide import DecideReport
+    from wellkept.pipeline.measure import MeasureReport
+    from wellkept.pipeline.outgoing import DeliverReport
+    from wellkept.pipeline.resolve import ResolveReport
+    from wellkept.pipeline.score import ScoreReport
+
+GRAVITY: Sequence[RunState] = ("done", "partial", "failed")
+"""Run states, the gravest last."""
 
 FIGURES = ("read", "inserted", "updated", "unchanged", "deleted", "rejected")
 
@@ -119,6 +127,39 @@ class SyncReport:
         states = {state: sum(result.state == state for result in self.streams) for state in ("partial", "failed", "skipped")}
         troubles = [f"{count} {state}" for state, count in states.items() if count]
         return ", ".join([f"{rows} rows of {len(self.streams)} streams", *troubles])
+
+
+@dataclass(kw_only=True)
+class RunReport:
+    """What a run did, step by step; a step that was not asked for, or not reached, is None.
+
+    Attributes:
+        run: The run's id.
+        state: The gravest of its steps' states.
+        sync: Streams read.
+        resolve: Records linked.
+        measure: Accounts measured.
+        score: Scores computed.
+        decide: Effects planned.
+        deliver: Effects sent, or shown.
+        jobs: How the plugins' own jobs ended.
+    """
+
+    run: str
+    state: RunState = "done"
+    sync: SyncReport | None = None
+    resolve: ResolveReport | None = None
+    measure: MeasureReport | None = None
+    score: ScoreReport | None = None
+    decide: DecideReport | None = None
+    deliver: DeliverReport | None = None
+    jobs: Sequence[StreamResult] | None = None
+    summary: list[str] = field(default_factory=list)
+
+    def worsen(self, state: RunState, summary: str) -> None:
+        """Add a step's state and its line to the summary."""
+        self.state = max(self.state, state, key=GRAVITY.index)
+        self.summary.append(summary)
 
 
 def blame(error: BaseException) -> WellkeptError:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import repeat
 
 import msgspec
 
 from wellkept.errors import ConfigError
 from wellkept.frame import Column, Frame, Gap, Value
-from wellkept.pipeline.frames import Failure, held, only, slices, unusable
+from wellkept.pipeline.answers import Answer, ask
+from wellkept.pipeline.frames import Failure, held, slices, unusable
 from wellkept.plugins.acting import Actor, acting
 from wellkept.records import Json
-from wellkept.redact import redact_exception
 from wellkept.scorer import Score, Scorer
 from wellkept.store import Reader, Store, looks, overrides
 from wellkept.store import scores as history
@@ -83,8 +84,8 @@ def score(
         for accounts in slices(view.accounts):
             with store.read() as reader:
                 entries = assess(reader, accounts)
-                known = history.latest(reader, scorer.name, accounts, frame.as_of.isoformat())
-            new = [item for item in entries if item.account not in known or not item.same(known[item.account])]
+                known = history.told(reader, scorer.name, accounts, frame.as_of.isoformat())
+            new = [item for item in entries if item.told != known.get(item.account)]
             if new:
                 store.write_now(lambda tx, new=new: history.append(tx, new))  # type: ignore[misc]
             report.changed += len(new)
@@ -165,10 +166,10 @@ def rescore(reader: Reader, seq: int, scorer: Scorer) -> Score:
     )
     account = entry.score.account  # what it was called then
     previous = history.computed_before(reader, scorer.name, [entry.account], entry.as_of, seq=seq)
-    results, problems = _ask(scorer, frame, dict(zip([account], previous.values(), strict=False)))
+    results, problems = ask(scorer, frame, dict(zip([account], previous.values(), strict=False)))
     if problems:
         raise ConfigError(f"score {seq} cannot be computed again: {problems[account]}")
-    return results[account]
+    return results[account].score
 
 
 class _Assessor:
@@ -181,7 +182,7 @@ class _Assessor:
         self._run_id = run_id
         self._digest = digest
         self._problems: dict[str, list[str]] = {}
-        self._frame = only(frame, scorer.uses)
+        self._frame = frame.only(scorer.uses)
         self._broken = unusable(scorer.uses, scorer.bind, frame)
         self._overrides: dict[str, Override] | None = None
 
@@ -197,21 +198,17 @@ class _Assessor:
         fresh = [account for account in accounts if account not in reasons]
         previous = history.computed_before(reader, self._scorer.name, fresh, as_of)
         with acting(Actor(self._instance, f"the scorer {self._scorer.name}")):
-            results, problems = _ask(self._scorer, part.select(fresh), previous)
+            results, problems = ask(self._scorer, part.select(fresh), previous)
         for account, problem in problems.items():
             self._problems.setdefault(problem, []).append(account)
             reasons[account] = f"{self._instance} failed: {problem}"
         kept = history.latest(reader, self._scorer.name, list(reasons), as_of)
         for account in reasons:
-            never = Score(account=account, value=None, band=None, coverage=0.0, note="not scored yet")
-            results[account] = kept[account].score if account in kept else never
-        columns = {name: part.column(name) for name in sorted(part.columns)}
-        found = []
-        for index, account in enumerate(part.accounts):
-            cells = {name: column[index] for name, column in columns.items()}
-            gaps = {name: gap for name, cell in cells.items() if cell is None and (gap := part.gap(name, index)) is not None}
-            found.append(self._entry(account, as_of, results[account], Inputs(cells=cells, gaps=gaps), reasons.get(account)))
-        return found
+            results[account] = Answer(kept[account].score, kept[account].body) if account in kept else _never(account)
+        return [
+            self._entry(account, as_of, results[account], inputs, reasons.get(account))
+            for account, inputs in zip(part.accounts, _inputs(part), strict=True)
+        ]
 
     def failures(self) -> list[Failure]:
         """Return what went wrong, once per kind."""
@@ -223,7 +220,7 @@ class _Assessor:
             for problem, subjects in found.items()
         ]
 
-    def _entry(self, account: str, as_of: str, result: Score, inputs: Inputs, held: str | None) -> Entry:
+    def _entry(self, account: str, as_of: str, answer: Answer, inputs: Inputs, held: str | None) -> Entry:
         override = (self._overrides or {}).get(account)
         return Entry(
             account=account,
@@ -233,91 +230,59 @@ class _Assessor:
             run_id=self._run_id,
             scorer_version=self._scorer.version,
             config_digest=self._digest,
-            band=override.band if override else result.band,
+            band=override.band if override else answer.score.band,
             held=held,
-            score=result,
+            score=answer.score,
+            body=answer.body,
             inputs=inputs,
         )
 
 
-def _ask(scorer: Scorer, frame: Frame, previous: Mapping[str, Score]) -> tuple[dict[str, Score], dict[str, str]]:
-    """Return valid scores, and for the other accounts what is wrong."""
-    results: dict[str, Score] = {}
-    problems: dict[str, str] = {}
-    if not len(frame):
-        return results, problems
-    try:
-        given = list(scorer.score(frame, previous))
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported by its name
-        if len(frame) == 1:
-            return {}, {frame.accounts[0]: redact_exception(error)}
-        for row in frame.rows():  # find out which account it is
-            one, bad = _ask(scorer, row.frame(), previous)
-            results |= one
-            problems |= bad
-        return results, problems
-    wanted = set(frame.accounts)
-    for item in given:
-        exact = _normal(item)
-        if exact is None or exact.account not in wanted:
-            return {}, dict.fromkeys(frame.accounts, "it returned something that is no score of an account it was asked for")
-        problem = "it returned two scores" if exact.account in results else _violation(scorer, exact)
-        if problem:
-            problems[exact.account] = problem
-        results[exact.account] = exact
-    problems |= dict.fromkeys(sorted(wanted - results.keys()), "it returned no score")
-    return {account: exact for account, exact in results.items() if account not in problems}, problems
+def _never(account: str) -> Answer:
+    """Return what stands for the score of an account that was held before it had one."""
+    never = Score(account=account, value=None, band=None, coverage=0.0, note="not scored yet")
+    return Answer(never, msgspec.json.encode(never).decode())
 
 
-def _normal(item: Score) -> Score | None:
-    """Return a score as it will be read back, or None for what cannot be stored as one."""
-    try:
-        return msgspec.json.decode(msgspec.json.encode(item), type=Score)
-    except (msgspec.MsgspecError, TypeError, ValueError):
-        return None
-
-
-def _violation(scorer: Scorer, item: Score) -> str | None:
-    """Say which rule of `Score` is broken."""
-    if not 0 <= item.coverage <= 1:
-        return f"coverage {item.coverage} is not within 0 and 1"
-    if item.value is None:
-        return None if item.band is None else f"band {item.band!r} without a score"
-    low, high = scorer.range
-    if not (item.value.is_finite() and low <= item.value <= high):
-        return f"score {item.value} is not within {low} and {high}"
-    if item.band not in (scorer.bands or (None,)):
-        return f"unknown band {item.band!r}"
-    total = item.reference
-    for part in item.contributions:
-        if not part.points.is_finite() or part.points != round(part.points, 2):
-            return f"{part.points} points of {part.measure} have more than two decimals"
-        total += part.points
-    return None if total == item.value else f"contributions end at {total}, not at the score {item.value}"
+def _inputs(frame: Frame) -> Iterator[Inputs]:
+    """Yield what was seen of each account: the cells by name, and why those that are None are so."""
+    names = sorted(frame.columns)
+    columns = [frame.column(name) for name in names]
+    gaps: dict[int, dict[str, Gap]] = {}
+    for name, column in zip(names, columns, strict=True):
+        if None in column:
+            known = frame.gaps(name)
+            for index, cell in enumerate(column):
+                if cell is None:
+                    gaps.setdefault(index, {})[name] = known.get(index, "none")
+    rows = zip(*columns, strict=True) if columns else repeat((), len(frame))
+    for index, row in enumerate(rows):
+        yield Inputs(cells=dict(zip(names, row, strict=True)), gaps=gaps.get(index, {}))
 
 
 def _with_scores(reader: Reader, name: str, frame: Frame, entries: Mapping[str, Entry | Standing], now: int) -> Frame:
     """Add one scorer's columns."""
-    past = history.standings(reader, name, frame.accounts, frame.as_of.isoformat(), earlier=True)
+    before = history.bands_before(reader, name, frame.accounts, frame.as_of.isoformat())
     overridden = overrides.active(reader, name, now)
-    stale: dict[str, dict[int, Gap]] = {suffix: {} for suffix in ("", "_band", "_band_before", "_coverage")}
-    cells: dict[str, list[Value]] = {suffix: [] for suffix in stale}
-    for index, account in enumerate(frame.accounts):
-        entry = entries.get(account)
-        override = overridden.get(account)
-        held = entry is not None and entry.held is not None
-        value = None if entry is None or held else entry.score.value
-        computed = None if entry is None or held else entry.score.band
-        row: dict[str, Value] = {
-            "": None if value is None else _plain(value),
-            "_band": override.band if override else computed,
-            "_band_before": None if account not in past or (held and not override) else past[account].band,
-            "_coverage": None if entry is None or held else entry.score.coverage,
-        }
-        for suffix, cell in row.items():
-            cells[suffix].append(cell)
-            if held and cell is None:
-                stale[suffix][index] = "stale"
+    found = [entries.get(account) for account in frame.accounts]
+    held = [index for index, entry in enumerate(found) if entry is not None and entry.held is not None]
+    results = [None if entry is None or entry.held is not None else entry.score for entry in found]
+    cells: dict[str, list[Value]] = {
+        "": [None if result is None or result.value is None else _plain(result.value) for result in results],
+        "_band": [None if result is None else result.band for result in results],
+        "_band_before": [before.get(account) for account in frame.accounts],
+        "_coverage": [None if result is None else result.coverage for result in results],
+    }
+    for index in held:
+        if frame.accounts[index] not in overridden:
+            cells["_band_before"][index] = None
+    if overridden:
+        for index, account in enumerate(frame.accounts):
+            if account in overridden:
+                cells["_band"][index] = overridden[account].band
+    stale: dict[str, dict[int, Gap]] = {
+        suffix: {index: "stale" for index in held if column[index] is None} for suffix, column in cells.items()
+    }
     columns = (
         Column(name=name, unit="points", doc=f"The score {name}; higher is healthier."),
         Column(name=f"{name}_band", unit="text", doc=f"The band of {name}, or what a person put in its place."),

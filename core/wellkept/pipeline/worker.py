@@ -23,6 +23,7 @@ from wellkept.store.engine import Reader, Tx
 from wellkept.store.outbox import Change, Entry
 
 A = TypeVar("A", bound=Action)
+T = TypeVar("T")
 
 PAGE = 200
 """Effects read from the outbox at a time."""
@@ -117,8 +118,7 @@ class Worker(ABC, Generic[A]):
 
     async def ask(self, entry: Entry, effect: Effect) -> Stop | None:
         """Ask the policy again, with fresh facts. A part is asked about as the whole that was planned."""
-        who = role(effect.payload)
-        if entry.parent is not None and who is not None:
+        if entry.parent is not None and (who := role(effect.payload)) is not None:
             whole = msgspec.structs.replace(effect.payload, **{who[0]: TEAM})
             effect = msgspec.structs.replace(effect, payload=whole)
         verdict = await look_again(self.out, entry, effect)
@@ -239,8 +239,7 @@ class Worker(ABC, Generic[A]):
 
         def job(tx: Tx) -> list[Change]:
             now = self.out.clock.now()
-            pairs = zip(held, outcomes, strict=True)
-            changes = [change for claim, outcome in pairs if (change := claims.settle(tx, claim, outcome, now=now)) is not None]
+            changes = claims.settle_all(tx, list(zip(held, outcomes, strict=True)), now=now)
             also(tx, changes)
             return changes
 
@@ -274,7 +273,7 @@ def due(
     if instance is not None:
         where.append("(instance IS NULL OR instance = ?)")
         params.append(instance)
-    return list(outbox.entries(reader, f"{' AND '.join(where)} ORDER BY seq LIMIT ?", (*params, PAGE)))
+    return outbox.page(reader, f"{' AND '.join(where)} ORDER BY seq LIMIT ?", (*params, PAGE))
 
 
 def _same(tx: Tx, entry: Entry) -> bool:
@@ -282,7 +281,7 @@ def _same(tx: Tx, entry: Entry) -> bool:
     return outbox.get(tx, entry.key) == entry
 
 
-def batches(items: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Cut a page into batches."""
     return (items[start : start + size] for start in range(0, len(items), max(1, size)))
 

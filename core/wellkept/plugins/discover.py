@@ -57,8 +57,8 @@ def _plugins_of(distribution: Distribution, seen: set[str]) -> list[Installed]:
     try:
         if f"[{PROJECT}]" not in (distribution.read_text("entry_points.txt") or ""):
             return []
-        metadata = distribution.metadata
-        name, version, summary = (str(metadata.json.get(key, "")) for key in ("name", "version", "summary"))
+        metadata = distribution.metadata.json
+        name, version, summary = (str(metadata.get(key, "")) for key in ("name", "version", "summary"))
         normal = re.sub(r"[-_.]+", "-", name).lower()
         if normal in seen:
             return []

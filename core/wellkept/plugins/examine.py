@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wellkept.action import Action
     from wellkept.frame import Formula, Measure
     from wellkept.instance import Instance
+    from wellkept.job import Job
     from wellkept.policy import Decider
     from wellkept.scorer import Scorer
     from wellkept.source import Source, Stream
@@ -55,6 +56,7 @@ class Offer:
     scorers: Sequence[Scorer] = ()
     deciders: Sequence[Decider] = ()
     measures: Sequence[Measure | Formula] = ()
+    jobs: Sequence[Job] = ()
 
     @property
     def distribution(self) -> str | None:
@@ -85,6 +87,7 @@ def _ask(offer: Offer, instance: Instance) -> None:
     offer.scorers = instance.scorers
     offer.deciders = instance.deciders
     offer.measures = instance.measures
+    offer.jobs = list(instance.jobs.values())
 
 
 @contextmanager
@@ -158,7 +161,7 @@ def keys_of(loaded: Loaded) -> list[dict[str, Any]]:
             "type": _type(node),
             "required": key in required,
             "default": None if node.get("default") is None else str(node["default"]),
-            "doc": " ".join(str(node.get("description", "")).split()),
+            "doc": " ".join(str(node.get("description", "")).replace("``", "`").split()),
         }
         for key, node in schema.get("properties", {}).items()
     ]

@@ -113,4 +113,7 @@ def wrong_kind(item: object, kind: type, *, subclass: bool) -> str | None:
 def _kind(value: object) -> str:
     if value is None:
         return "None"
-    return f"the class {value.__name__}" if inspect.isclass(value) else f"a {type(value).__name__}"
+    if inspect.isclass(value):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

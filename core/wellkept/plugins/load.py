@@ -383,7 +383,7 @@ def _result_kind(hook: str) -> tuple[type, bool]:
         import click
 
         return click.Command, False
-    from wellkept import action, frame, policy, records, routes, scorer, source
+    from wellkept import action, frame, job, policy, records, routes, scorer, source
 
     kinds: dict[str, tuple[type, bool]] = {
         "sources": (source.Source, False),
@@ -393,6 +393,7 @@ def _result_kind(hook: str) -> tuple[type, bool]:
         "measures": (frame.Declared, False),
         "record_types": (records.Record, True),
         "routes": (routes.Route, False),
+        "jobs": (job.Job, False),
     }
     return kinds[hook]
 

@@ -313,6 +313,7 @@ def _kits(offer: Offer) -> set[str]:
         "ActionTests": offer.actions,
         "ScorerTests": offer.scorers,
         "PolicyTests": offer.deciders,
+        "JobTests": offer.jobs,
     }
     return {name for name, objects in kits.items() if objects}
 
