@@ -80,8 +80,9 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
     "what only a type checker reads is imported, or not": ("TYPE_CHECKING:",),
     "a thing that nobody tries to change, or to make by position, may be": ("frozen=", "kw_only=", "slots="),
     "two rows that are equally long are paired": ("strict=True",),
+    "the garbage collector looks at what is in no cycle, or not": ("gc=False",),
 }
-"""Reasons why a change of a flag cannot be noticed, with what stands before it (``strict=True``: what is changed)."""
+"""Reasons why a change of a flag cannot be noticed, with what stands before it, or with the flag as it is."""
 
 
 class Mutant(NamedTuple):
@@ -141,14 +142,20 @@ def mutants(package: Path) -> Iterator[Mutant]:
 
 def without_effect(mutant: Mutant) -> str | None:
     """Return why a change of a flag makes no difference; None where it may."""
-    if mutant.operator not in {"core/ReplaceTrueWithFalse", "core/AddNot"}:
+    if mutant.operator not in {"core/ReplaceTrueWithFalse", "core/ReplaceFalseWithTrue", "core/AddNot"}:
         return None
     for reason, marks in WITHOUT_EFFECT.items():
-        for mark in marks:
-            flipped = mark.replace("=True", "=") + "False" if "=" in mark else "not TYPE_CHECKING"
-            if flipped in mutant.after and flipped not in mutant.before:
+        for mark in map(_flipped, marks):
+            if mark in mutant.after and mark not in mutant.before:
                 return reason
     return None
+
+
+def _flipped(mark: str) -> str:
+    """Return what a flag looks like after the change, see `WITHOUT_EFFECT`."""
+    if "=" not in mark:
+        return "not TYPE_CHECKING"
+    return mark.replace("False", "True") if mark.endswith("False") else mark.replace("=True", "=") + "False"
 
 
 def equivalents(plugin: str) -> set[tuple[str, str, str]]:
@@ -169,7 +176,7 @@ def statements(source: str) -> Mapping[int, tuple[int, int]]:
             if inside and isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case)):
                 blocks = [part for name in ("body", "cases") for part in getattr(child, name, ()) if isinstance(part, ast.AST)]
                 first = getattr(child, "lineno", None) or child.pattern.lineno  # type: ignore[attr-defined]
-                last = min((_line(block) for block in blocks), default=(child.end_lineno or first) + 1) - 1  # type: ignore[union-attr]
+                last = min((_line(block) for block in blocks), default=_end(child) + 1) - 1
                 for line in range(first, max(first, last) + 1):
                     found[line] = (first, max(first, last))
             visit(child, inside or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)))
@@ -180,6 +187,10 @@ def statements(source: str) -> Mapping[int, tuple[int, int]]:
 
 def _line(node: ast.AST) -> int:
     return node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno  # type: ignore[attr-defined, no-any-return]
+
+
+def _end(node: ast.stmt | ast.ExceptHandler | ast.match_case) -> int:
+    return (node.body[-1] if isinstance(node, ast.match_case) else node).end_lineno or _line(node)
 
 
 # --- what is run ---
