@@ -347,6 +347,9 @@ def _ends(event: dict[str, Any], kind: str, one: int | None, other: int | None) 
 class TestHubSpotPush(HubSpot, ActionTests):
     writes = "*/batch/update"
 
+    def keys(self, vendor: HubSpotSimulator, url: str) -> Mapping[str, Any]:
+        return {**super().keys(vendor, url), "streams": ["companies"], "objects": {}}
+
     def payload(self, number: int) -> ScorePush:
         return ScorePush(properties={"wellkept_health": 50 + number, "wellkept_band": "yellow"})
 
@@ -406,6 +409,9 @@ class TestHubSpotPush(HubSpot, ActionTests):
 class TestHubSpotTasks(HubSpot, ActionTests):
     writes = "/crm/objects/2026-03/tasks"
     write_method = "POST"
+
+    def keys(self, vendor: HubSpotSimulator, url: str) -> Mapping[str, Any]:
+        return {**super().keys(vendor, url), "streams": ["companies", "owners"], "objects": {}}
 
     def payload(self, number: int) -> TaskCreate:
         return TaskCreate(title=f"Call them {number}", body="Now", assignee="owner", due_at=self.start + number * DAY)

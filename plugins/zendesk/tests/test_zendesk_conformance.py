@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from wellkept import ScorePush, Target, TicketNote, WebhookRequest
+from wellkept import ScorePush, Target, TicketAssign, TicketNote, TicketPriority, TicketTag, WebhookRequest
 from wellkept.records import Ticket
 from wellkept.testing import FakeClock, Fault, Spec
 from wellkept.testing.conformance import ActionTests, Bench, Case, SourceTests, WebhookTests
 from wellkept_zendesk.checking import TOKENS_END
 from wellkept_zendesk.simulator import ZendeskSimulator
 from wellkept_zendesk.simulator.companies import add_field
-from wellkept_zendesk.simulator.state import text
+from wellkept_zendesk.simulator.state import FIRST_ID, text
+from wellkept_zendesk.simulator.world import AGENTS, GROUPS
 from wellkept_zendesk.webhooks import signature
 
 WEBHOOK_SECRET = "zendesk-webhook-secret"
@@ -66,6 +67,8 @@ class Zendesk(Case):
         monkeypatch.setattr("wellkept_zendesk.reading.PAGE", 2)
         monkeypatch.setattr("wellkept_zendesk.checking.EXPORT_PAGE", 3)
         monkeypatch.setattr("wellkept_zendesk.checking.PAGE", 2)
+        monkeypatch.setattr("wellkept_zendesk.fields.PAGE", 2)
+        monkeypatch.setattr("wellkept_zendesk.tickets.PAGE", 2)
 
 
 def _organizations(simulator: ZendeskSimulator) -> tuple[int, int]:
@@ -249,6 +252,17 @@ class TestZendeskPush(Zendesk, ActionTests):
     writes = f"{API}/organizations/*"
     write_method = "PUT"
 
+    def vendor(self, clock: FakeClock) -> ZendeskSimulator:
+        simulator = super().vendor(clock)
+        choices = [{"value": "gold"}, {"value": "silver"}]
+        add_field(simulator.state, "stage", "dropdown", custom_field_options=choices)
+        for key, kind in (("licences", "integer"), ("since", "date"), ("active", "checkbox"), ("shouted", "text")):
+            add_field(simulator.state, key, kind)
+        return simulator
+
+    def keys(self, vendor: ZendeskSimulator, url: str) -> Mapping[str, Any]:
+        return {**super().keys(vendor, url), "streams": ["organizations"]}
+
     def payload(self, number: int) -> ScorePush:
         return ScorePush(properties={"wellkept_health": 50 + number, "wellkept_band": "yellow"})
 
@@ -257,18 +271,195 @@ class TestZendeskPush(Zendesk, ActionTests):
         rows = vendor.state.all("organization", lambda row: wanted <= row["organization_fields"].items())
         return {str(row["id"]): 1 for row in rows}
 
+    def spoil(self, vendor: ZendeskSimulator) -> bool:
+        first = vendor.state.all("organization")[0]["id"]
+        vendor.faults.add(Fault(kind="status", status=422, path=f"{API}/organizations/{first}", method="PUT", times=None))
+        return True
 
-class TestZendeskNote(Zendesk, ActionTests):
+    def others(self) -> Sequence[ScorePush]:
+        kinds = {"at_risk": True, "fits": False, "mrr": 1234.5, "seats": 7, "renews_on": "2027-01-31", "Owned_By": "Kim"}
+        return [
+            ScorePush(properties={f"wellkept_{name}": value for name, value in kinds.items()}),
+            ScorePush(properties={"wellkept_at_risk": None, "wellkept_nothing": None, "wellkept_seats": "", "no key": 1}),
+            ScorePush(properties={"stage": "gold", "licences": 7.0, "since": "2026-11-30", "active": "Yes", "SHOUTED": False}),
+            ScorePush(properties={"stage": "tin", "licences": 7.5, "since": "soon", "active": "no", "shouted": 0.1}),
+            ScorePush(properties={"stage": None, "licences": "many", "active": None, "wellkept_mrr": "NaN", "shouted": 12}),
+            ScorePush(properties={"wellkept_mrr": "12.50", "licences": "12.0", "shouted": "", "active": 1, "k" * 256: 1}),
+        ]
+
+    def circumstances(self, vendor: ZendeskSimulator) -> Mapping[str, Callable[[], object]]:
+        one, other, *_ = (row["id"] for row in vendor.state.all("organization", lambda row: not row["deleted_at"]))
+
+        def fault(status: int, path: str = self.writes, method: str = "PUT", **more: Any) -> Callable[[], None]:
+            return lambda: vendor.faults.add(Fault(kind="status", status=status, path=path, method=method, **more))
+
+        def told(field: str, raw: str, row: int = 0) -> Callable[[], None]:
+            rows, path = ("job_status", "results"), f"{API}/job_statuses/*"
+            return lambda: vendor.faults.add(Fault(kind="row", path=path, skip=1, rows=rows, row=row, field=field, raw=raw))
+
+        def without_band() -> None:
+            fields = vendor.state.tables["organization_field"]
+            fields.pop(next(id_ for id_, field in fields.items() if field["key"] == "wellkept_band"))
+
+        first = f"{API}/organizations/{one}"
+        jobs = {"path": f"{API}/job_statuses/*", "method": "GET"}
+        return {
+            "a field cannot be made": lambda: (without_band(), fault(422, f"{API}/organization_fields", "POST")()),
+            "one is refused": fault(422, first),
+            "one is gone": fault(404, first),
+            "one is gone for good": fault(410, first),
+            "too many requests": fault(429, first, retry_after=7),
+            "an error of the vendor's": fault(503, first),
+            "there are more from tomorrow on": lambda: [vendor.new_organization(f"One more {at}") for at in range(2)],
+            "a job": int,
+            "a job: one is gone": lambda: vendor.state.get("organization", other).update(deleted_at=text(vendor.state.now)),
+            "a job: a row is refused": told("error", '"RecordInvalid"'),
+            "a job: a row is refused in other words": told("errors", '"Conflict"', row=1),
+            "a job: a row fails without a word": told("success", "false", row=1),
+            "a job: rows are named by their place": told("id", "null"),
+            "a job: rows are named by their id": told("index", "null", row=2),
+            "a job: nothing is said of a row": told("", "{}"),
+            "a job: what is said is not understood": told("", "7"),
+            "a job: it cannot be asked about for a while": fault(503, **jobs, times=9),
+            "a job: it is not found": fault(404, **jobs, times=None),
+            "a batch is refused": fault(422),
+            "a batch too many": fault(429, retry_after=7),
+            "a batch has an error of the vendor's": fault(500),
+            "the agent may not": fault(403),
+        }
+
+
+class OnTickets(Zendesk, ActionTests):
+    """What the actions on tickets are tried with: one ticket of each customer, which can be changed."""
+
     writes = f"{API}/tickets/*"
     write_method = "PUT"
+
+    def vendor(self, clock: FakeClock) -> ZendeskSimulator:
+        simulator = super().vendor(clock)
+        simulator.state.get("ticket", self.tickets(simulator)[0])["priority"] = "low"
+        return simulator
+
+    def keys(self, vendor: ZendeskSimulator, url: str) -> Mapping[str, Any]:
+        return {**super().keys(vendor, url), "streams": ["organizations", "tickets"]}
+
+    def tickets(self, vendor: ZendeskSimulator) -> Sequence[int]:
+        rows = vendor.state.all("ticket", lambda row: row["organization_id"] is not None and row["subject"] != "Chat")
+        return list({row["organization_id"]: row["id"] for row in reversed(rows)}.values())[::-1]
+
+    def target(self, bench: Bench, account: str) -> Target | None:
+        with bench.runtime.store.read() as reader:
+            tickets = bench.runtime.tables.of_account(reader, Ticket, account)
+        ids = [int(ticket.id) for ticket in tickets if ticket.subject != "Chat"]
+        return Target(instance="zendesk", type="ticket", id=str(min(ids))) if ids else None
+
+    def spoil(self, vendor: ZendeskSimulator) -> bool:
+        vendor.state.get("ticket", self.tickets(vendor)[0])["status"] = "closed"
+        return True
+
+    def again(self, vendor: ZendeskSimulator) -> None:
+        """Let there be something to do once more."""
+
+    def circumstances(self, vendor: ZendeskSimulator) -> Mapping[str, Callable[[], object]]:
+        one, other, third = self.tickets(vendor)
+
+        def fault(status: int, ticket: int = one, **more: Any) -> Callable[[], None]:
+            return lambda: vendor.faults.add(
+                Fault(kind="status", status=status, path=f"{API}/tickets/{ticket}*", method="PUT", **more)
+            )
+
+        found: Mapping[str, Callable[[], object]] = {
+            "somebody changes it meanwhile": fault(409),
+            "it is gone meanwhile": fault(404),
+            "it is gone for good": fault(410),
+            "it is refused": fault(422),
+            "too many requests": fault(429, retry_after=7),
+            "an error of the vendor's": fault(503),
+            "one is closed": lambda: self.spoil(vendor),
+            "one is deleted": lambda: vendor.delete_ticket(other),
+            "the agent may not": fault(403, third),
+        }
+
+        def happening(what: Callable[[], object]) -> Callable[[], object]:
+            return lambda: (self.again(vendor), what())
+
+        return {name: happening(what) for name, what in found.items()}
+
+
+class TestZendeskPriority(OnTickets):
+    def payload(self, number: int) -> TicketPriority:
+        return TicketPriority(properties={"priority": "high" if number % 2 else "urgent"})
+
+    def done(self, vendor: ZendeskSimulator, payload: TicketPriority) -> Mapping[str, int]:
+        wanted = payload.properties["priority"]
+        return {str(row["id"]): 1 for row in vendor.state.all("ticket", lambda row: row["priority"] == wanted)}
+
+    def again(self, vendor: ZendeskSimulator) -> None:
+        for ticket, priority in zip(self.tickets(vendor), (None, "low", "normal"), strict=True):
+            vendor.state.get("ticket", ticket)["priority"] = priority
+
+    def others(self) -> Sequence[TicketPriority]:
+        return [TicketPriority(properties={"priority": wanted}) for wanted in ("normal", "urgent", None, "low")]
+
+
+class TestZendeskTag(OnTickets):
+    def payload(self, number: int) -> TicketTag:
+        return TicketTag(properties={f"At_Risk_{number}": True})
+
+    def done(self, vendor: ZendeskSimulator, payload: TicketTag) -> Mapping[str, int]:
+        wanted = {tag.lower() for tag in payload.properties}
+        return {str(row["id"]): 1 for row in vendor.state.all("ticket", lambda row: wanted <= set(row["tags"]))}
+
+    def others(self) -> Sequence[TicketTag]:
+        tags: Sequence[Mapping[str, Any]] = (
+            {"b": True, "vip": True},
+            {"two words": True, "more": True},
+            {"more": None, "": True, "A": True},
+        )
+        return [TicketTag(properties=found) for found in tags]
+
+
+class TestZendeskAssign(OnTickets):
+    def payload(self, number: int) -> TicketAssign:
+        agent = FIRST_ID["user"] + 1 + number % len(AGENTS)
+        return TicketAssign(properties={"assignee": str(agent), "group": GROUPS[number % len(GROUPS)].lower()})
+
+    def vendor(self, clock: FakeClock) -> ZendeskSimulator:
+        simulator = super().vendor(clock)
+        simulator.state.add("group", {"name": "Old", "deleted": True, "default": False, "description": ""})
+        return simulator
+
+    def done(self, vendor: ZendeskSimulator, payload: TicketAssign) -> Mapping[str, int]:
+        groups = {row["id"]: row["name"].lower() for row in vendor.state.all("group")}
+        wanted = (payload.properties["assignee"], payload.properties["group"])
+        rows = vendor.state.all("ticket", lambda row: (str(row["assignee_id"]), groups.get(row["group_id"])) == wanted)
+        return {str(row["id"]): 1 for row in rows}
+
+    def others(self) -> Sequence[TicketAssign]:
+        agent = str(FIRST_ID["user"] + 1)
+        given: Sequence[Mapping[str, Any]] = (
+            {"assignee": agent},
+            {"group": "SUPPORT"},
+            {"assignee": None, "group": None},
+            {"group": "Nobody"},
+            {"group": "Old"},
+            {"group": ""},
+            {"assignee": "ines@helpdesk.example"},
+            {"assignee": "1", "group": "billing"},
+            {"owner": "1"},
+        )
+        return [TicketAssign(properties=found) for found in given]
+
+
+class TestZendeskNote(OnTickets):
+    odd = False
 
     def payload(self, number: int) -> TicketNote:
         return TicketNote(text=f"Look at this, for the {number}. time")
 
     def target(self, bench: Bench, account: str) -> Target | None:
-        with bench.runtime.store.read() as reader:
-            tickets = bench.runtime.tables.of_account(reader, Ticket, account)
-        return Target(instance="zendesk", type="ticket", id=min(ticket.id for ticket in tickets if ticket.status != "closed"))
+        found = super().target(bench, account)
+        return Target(instance="zendesk", type="account", id="3") if self.odd else found
 
     def done(self, vendor: ZendeskSimulator, payload: TicketNote) -> Mapping[str, int]:
         told = [
@@ -276,6 +467,38 @@ class TestZendeskNote(Zendesk, ActionTests):
             for ticket, audits in vendor.state.audits.items()
             for audit in audits
             for event in audit["events"]
-            if event["type"] == "Comment" and payload.text in event["body"]
+            if event["type"] == "Comment" and not event["public"] and payload.text in event["body"]
         ]
         return Counter(told)
+
+    def circumstances(self, vendor: ZendeskSimulator) -> Mapping[str, Callable[[], object]]:
+        one, *_ = self.tickets(vendor)
+
+        def lost(when: Any) -> Callable[[], None]:
+            return lambda: vendor.faults.add(Fault(kind="drop", when=when, path=f"{API}/tickets/{one}", method="PUT"))
+
+        def history(**fault: Any) -> Callable[[], None]:
+            return lambda: vendor.faults.add(Fault(path=f"{API}/tickets/{one}/audits", **fault))
+
+        def odd() -> None:
+            self.odd = True
+
+        looks = {
+            "the next look finds it": ("after", int),
+            "the next look does not find it": ("before", int),
+            "the next look cannot read all": ("before", history(kind="row", rows=("audits",), field="id", raw='"x"')),
+            "the next look finds what else it cannot read": (
+                "after",
+                history(kind="row", rows=("audits",), field="metadata", raw="7", times=None),
+            ),
+            "the next look has no end": ("before", history(kind="ignore", names=("page[after]",), times=None)),
+            "the next look is refused": ("before", history(kind="status", status=400)),
+            "the next look finds no ticket": ("before", history(kind="status", status=404)),
+        }
+        found: dict[str, Callable[[], object]] = {}
+        for name, (when, then) in looks.items():
+            found[f"its answer is lost; {name}"] = lost(when)
+            found[name] = then
+        plain = dict(super().circumstances(vendor))
+        last = plain.pop("the agent may not")
+        return {**found, **plain, "from now on no ticket is named": odd, "no ticket is named": int, "the agent may not": last}

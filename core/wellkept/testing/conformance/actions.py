@@ -399,7 +399,7 @@ def _action(bench: Bench, payload: Payload) -> Any:
 
 
 def _calls(bench: Bench, wire: Simulator, action: Any) -> Json:
-    """Run, and return what an action was called with, which requests it made and what it said."""
+    """Run, and return which requests an action made at each call, and what it said or raised."""
     found: list[Json] = []
 
     def noted(name: str) -> Callable[..., Any]:
@@ -407,10 +407,16 @@ def _calls(bench: Bench, wire: Simulator, action: Any) -> Json:
 
         async def call(*args: Any) -> Any:
             begun = len(wire.log.requests)
-            said = await whole(*args)
-            keys = [given.idempotency_key for part in args for given in _listed(part) if hasattr(given, "idempotency_key")]
-            asked = shown(list(wire.log.requests)[begun:])
-            found.append(without({name: asked, "said": _said(msgspec.to_builtins(said))}, keys))
+            told: dict[str, Json] = {}
+            try:
+                said = await whole(*args)
+                told["said"] = _said(msgspec.to_builtins(said))
+            except Exception as error:
+                told["raised"] = f"{type(error).__name__}: {error}"
+                raise
+            finally:
+                keys = [given.idempotency_key for part in args for given in _listed(part) if hasattr(given, "idempotency_key")]
+                found.append(without({name: shown(list(wire.log.requests)[begun:]), **told}, keys))
             return said
 
         return call

@@ -48,7 +48,7 @@ class Present(msgspec.Struct):
 
     id: int
     status: str
-    updated_at: str | None = None
+    updated_at: str
     priority: str | None = None
     tags: list[str] | None = None
     assignee_id: int | None = None
@@ -100,8 +100,8 @@ class _Tickets:
 
     async def _update(self, ticket: Present, changes: Mapping[str, Any]) -> Outcome:
         """Change a ticket, unless somebody else has changed it since it was looked at."""
-        safe = {"updated_stamp": ticket.updated_at, "safe_update": True} if ticket.updated_at else {}
-        return await self._change("PUT", f"/api/v2/tickets/{ticket.id}", {"ticket": {**changes, **safe}})
+        safe = {**changes, "updated_stamp": ticket.updated_at, "safe_update": True}
+        return await self._change("PUT", f"/api/v2/tickets/{ticket.id}", {"ticket": safe})
 
 
 class _TicketState(_Tickets, StateAction):
