@@ -217,9 +217,9 @@ class MailSink:
         if fault in {DROP, STALL}:
             self.in_doubt.append(mail)
         reply = await server.struck(fault, "END")
-        if reply is None:
+        reply = reply or "250 OK"
+        if reply.startswith("2"):
             self.mails.append(mail)
-            reply = "250 OK"
         self.log.append(f"END {reply[:3]}")
         return str(reply)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -102,6 +102,9 @@ class TestFilesSource(SourceTests):
             },
         },
     ]
+
+    def varying(self, vendor: Folder) -> Iterable[str]:
+        return [str(vendor.root)]
 
     def vendor(self, clock: FakeClock) -> Folder:
         pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install 'wellkept-files[parquet]'")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -77,6 +77,9 @@ class TestSqlSource(SourceTests):
             },
         },
     ]
+
+    def varying(self, vendor: Warehouse) -> Iterable[str]:
+        return [str(vendor.folder)]
 
     def vendor(self, clock: FakeClock) -> Warehouse:
         return Warehouse(clock)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest.mock import patch
@@ -15,30 +14,24 @@ from unittest.mock import patch
 import msgspec
 import pytest
 
-from wellkept.action import MessageAction, Outcome
-from wellkept.context import PluginInfo
-from wellkept.effects import Effect, Payload, Target
+from wellkept.action import Envelope, MessageAction, Outcome
+from wellkept.effects import MessageSend, Payload, Target
 from wellkept.errors import NotSentError
-from wellkept.frame import Frame
-from wellkept.hookspecs import hookimpl
 from wellkept.pipeline.undo import undo
-from wellkept.policy import Policy
-from wellkept.records import Account, Json
-from wellkept.source import Batch, CheckResult, ReadRequest, Source, Stream
+from wellkept.records import Json, Record
 from wellkept.steps import Steps
 from wellkept.store import outbox
 from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench, everything_logged
+from wellkept.testing.conformance.calls import calls, sending
 from wellkept.testing.conformance.case import Case, kinds
+from wellkept.testing.conformance.wishes import WISHES, Wishes, wishes_plugin
 from wellkept.testing.conformance.written import Written, shown, without
 from wellkept.testing.faults import Fault
-from wellkept.testing.simulator import Simulator
+from wellkept.testing.switch import Switch
 
 DAY = 86_400_000
 """Milliseconds."""
-
-WISHES = "wishes"
-"""The plugin of the kit that plans what a test wants to see done."""
 
 BORNE: Mapping[str, Fault] = {
     "429": Fault(kind="status", status=429, retry_after=2),
@@ -55,65 +48,6 @@ DOUBTFUL: Mapping[str, Fault] = {
 """What happens when we do not learn whether the vendor has acted."""
 
 
-class Wishes(Policy):
-    """Plans one effect for each of the accounts that it was told of."""
-
-    name = "wishes"
-    version: ClassVar[str] = "1"
-    uses: ClassVar[frozenset[str]] = frozenset()
-
-    def __init__(self) -> None:
-        self.payload: Payload | None = None
-        self.targets: Mapping[str, Target | None] = {}
-        self.round = 0
-
-    def decide(self, frame: Frame) -> Iterable[Effect]:
-        """Return what the test wants."""
-        if self.payload is None:
-            return
-        for account in frame.accounts:
-            if account in self.targets:
-                key = "" if self.payload.kind == "state" else f"{account}/{self.round}"
-                target = self.targets[account]
-                yield Effect(key=key, payload=self.payload, account=account, target=target, reason="a conformance test")
-
-
-class _Customers(Source):
-    """Customers of nobody in particular, for plugins that know none."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-
-    def streams(self) -> Sequence[Stream]:
-        return [Stream(name="customers", records=(Account,), doc="Made-up customers.", deletes="absence")]
-
-    async def check(self) -> CheckResult:
-        return CheckResult(findings=[], vendor_account="nobody")
-
-    async def read(self, request: ReadRequest) -> AsyncIterator[Batch]:
-        del request
-        records = [Account(id=address, version=1, name=f"Firm of {address}", email=address) for address in self._addresses]
-        yield Batch(records=records, complete=True)
-
-
-class _WishesPlugin:
-    def __init__(self, wishes: Wishes, customers: Sequence[str]) -> None:
-        self._wishes = wishes
-        self._customers = customers
-
-    @hookimpl
-    def describe(self) -> PluginInfo:
-        return PluginInfo(name=WISHES, api="1.0", summary="Plans what a test wants to see done.")
-
-    @hookimpl
-    def policies(self) -> Sequence[Policy]:
-        return [self._wishes]
-
-    @hookimpl
-    def sources(self) -> Sequence[Source]:
-        return [_Customers(self._customers)] if self._customers else []
-
-
 class ActionTests(Case):
     """The standard tests of one action. Subclass it as ``class TestAcmePush(ActionTests)``, once per capability.
 
@@ -125,7 +59,7 @@ class ActionTests(Case):
         writes: Shell pattern of the paths that the action writes to; faults hit these.
         write_method: The method of these requests, or ``*``.
         customers: The addresses of accounts that the kit makes up, for a plugin whose source links none; the address is the
-            account's billing contact.
+            account's billing contact. Or whole records of such accounts and of people.
         borne: Faults, by name, when the vendor certainly has not acted.
         doubtful: Faults, by name, when we do not learn whether it has. One must be ``dropped after``: it has acted, once, and
             nothing is answered.
@@ -136,7 +70,7 @@ class ActionTests(Case):
 
     writes: ClassVar[str] = "*"
     write_method: ClassVar[str] = "P*"
-    customers: ClassVar[Sequence[str]] = ()
+    customers: ClassVar[Sequence[str | Record]] = ()
     borne: ClassVar[Mapping[str, Any]] = BORNE
     doubtful: ClassVar[Mapping[str, Any]] = DOUBTFUL
     outage: ClassVar[Any] = Fault(kind="status", status=503, times=None)
@@ -170,14 +104,22 @@ class ActionTests(Case):
         """Return further payloads, with values of other types and with values that the vendor does not take."""
         return ()
 
+    def messages(self) -> Mapping[str, tuple[MessageSend, Envelope]]:
+        """Return messages by name, as core would hand them over: each template, language and kind of address, good and bad."""
+        return {}
+
     def circumstances(self, vendor: Any) -> Mapping[str, Callable[[], object]]:
         """Return what may be otherwise at the vendor when something is written, by name.
 
         Each comes on top of those before it, except for faults, which pass. What is sent then, and what comes of it, stands in
-        a file beside the test.
+        a file beside the test. Of messages, it is the first of `messages` that is sent.
         """
         del vendor
         return {}
+
+    def arrived(self, vendor: Any) -> Sequence[str]:
+        """Return all that has arrived at the vendor so far, in order. By default the requests that a simulator's log has."""
+        return [line for entry in vendor.log.requests for line in shown([entry])]
 
     def strike(self, vendor: Any, fault: Any) -> None:
         """Let the vendor fail from now on when it is written to. By default a simulator's fault at `writes`."""
@@ -201,8 +143,10 @@ class ActionTests(Case):
     @pytest.fixture
     def bench(self, table: Mapping[str, Json], clock: FakeClock, tmp_path: Path, wishes: Wishes) -> Iterator[Bench]:
         """The plugin, live, beside a policy that plans what the test wants; accounts are linked and the policy is primed."""
-        objects = {WISHES: _WishesPlugin(wishes, self.customers)}
-        with Bench(tmp_path / "bench", self.plugin, {**table, "live": True}, clock=clock, objects=objects) as bench:
+        objects = {WISHES: wishes_plugin(wishes, self.customers)}
+        with Bench(
+            tmp_path / "bench", self.plugin, {**table, "live": True}, clock=clock, objects=objects, settings=self.settings
+        ) as bench:
             _run(bench)
             yield bench
 
@@ -256,25 +200,41 @@ class ActionTests(Case):
 
     @kinds("state", "once")
     def test_requests_stay_the_same(
-        self, bench: Bench, wire: Simulator, wishes: Wishes, request: pytest.FixtureRequest
+        self,
+        bench: Bench,
+        simulator: Any,
+        simulator_server: tuple[Switch, str],
+        wishes: Wishes,
+        request: pytest.FixtureRequest,
     ) -> None:
         """Requests: what is sent, of ordinary values and of odd ones, and what comes of it stands in a file beside the test."""
         trials: dict[str, tuple[Payload | None, Callable[[], object]]] = {"at first": (None, int)}
         trials |= {f"other values {at}": (payload, int) for at, payload in enumerate(self.others(), 1)}
-        trials |= {name: (None, happens) for name, happens in self.circumstances(wire).items()}
+        trials |= {name: (None, happens) for name, happens in self.circumstances(simulator).items()}
         told: dict[str, Json] = {}
         for number, (name, (payload, happens)) in enumerate(trials.items(), 1):
-            bench.clock.advance(
-                (self.start + number * DAY - bench.clock.now()) / 1000
-            )  # pauses end, and times are the same ones
+            bench.clock.advance((self.start + number * DAY - bench.clock.now()) / 1000)  # pauses end, and times are the same
             wishes.payload = self.wish(bench, wishes, number) if payload is None else payload
             wishes.round = number
             happens()
-            told[name] = _calls(bench, wire, _action(bench, wishes.payload))
-            self.mend(wire)
-        Written(self, request).holds(
-            f"{type(self).__name__}.requests", without(told, filter(None, self.secrets(wire).values()))
-        )
+            action = _action(bench, wishes.payload)
+            told[name] = calls(action, lambda: self.arrived(simulator), lambda: _run(bench), in_order=not self.over_http)
+            self.mend(simulator)
+        hidden = [simulator_server[1], *self.hidden(simulator)]
+        Written(self, request).holds(f"{type(self).__name__}.requests", without(told, hidden))
+
+    @kinds("message")
+    def test_messages_stay_the_same(self, bench: Bench, simulator: Any, request: pytest.FixtureRequest) -> None:
+        """Messages: the templates, and what is sent of each message and comes of it, also of refusals, stand in a file."""
+        action, every = _action(bench, self.payload(1)), self.messages()
+        trials: dict[str, tuple[str, Callable[[], object]]] = {name: (name, int) for name in every}
+        trials |= {name: (next(iter(every)), happens) for name, happens in self.circumstances(simulator).items()}
+        told: dict[str, Json] = {"templates": msgspec.to_builtins(action.templates())}
+        for name, (which, happens) in trials.items():
+            happens()
+            told[name] = sending(bench, action, name, *every[which], arrived=lambda: self.arrived(simulator))
+            self.mend(simulator)
+        Written(self, request).holds(f"{type(self).__name__}.messages", without(told, self.hidden(simulator)))
 
     @kinds("state", "once")
     def test_each_delivery_has_its_outcome(self, bench: Bench, wishes: Wishes) -> None:
@@ -396,50 +356,6 @@ class ActionTests(Case):
 
 def _action(bench: Bench, payload: Payload) -> Any:
     return bench.instance.actions[payload.capability]
-
-
-def _calls(bench: Bench, wire: Simulator, action: Any) -> Json:
-    """Run, and return which requests an action made at each call, and what it said or raised."""
-    found: list[Json] = []
-
-    def noted(name: str) -> Callable[..., Any]:
-        whole = getattr(action, name)
-
-        async def call(*args: Any) -> Any:
-            begun = len(wire.log.requests)
-            told: dict[str, Json] = {}
-            try:
-                said = await whole(*args)
-                told["said"] = _said(msgspec.to_builtins(said))
-            except Exception as error:
-                told["raised"] = f"{type(error).__name__}: {error}"
-                raise
-            finally:
-                keys = [given.idempotency_key for part in args for given in _listed(part) if hasattr(given, "idempotency_key")]
-                found.append(without({name: shown(list(wire.log.requests)[begun:]), **told}, keys))
-            return said
-
-        return call
-
-    with ExitStack() as stack:
-        for name in ("read", "deliver", "look_up"):
-            if hasattr(action, name):
-                stack.enter_context(patch.object(action, name, noted(name)))
-        _run(bench)
-    return sorted(found, key=json.dumps)  # whose turn is first depends on the plugin's name
-
-
-def _said(value: Any) -> Any:
-    """Return what an action said, without what is empty, and without waits of which a part is over."""
-    if isinstance(value, list):
-        return [_said(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    return {name: part for name, part in value.items() if part and not (isinstance(part, float) and part % 1)}
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def _killed(bench: Bench, action: Any, *, acts: bool) -> None:

@@ -41,6 +41,7 @@ class Bench:
         clock: The time; shared with the simulator.
         objects: Further plugins, by name, as the objects that they are.
         beside: Tables of further instances, by name, whose columns it reads.
+        settings: Further tables of ``plugins.toml``, such as ``[wellkept]``.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Bench:
         clock: FakeClock,
         objects: Mapping[str, object] | None = None,
         beside: Mapping[str, Mapping[str, Json]] | None = None,
+        settings: Mapping[str, Json] | None = None,
     ) -> None:
         self.folder = folder
         self.plugin = plugin
@@ -60,6 +62,7 @@ class Bench:
         self.store = folder / "wellkept.db"
         self._objects = objects
         self._beside = beside or {}
+        self._settings = settings or {}
         self._runtime: Runtime | None = None
         self.write(keys)
 
@@ -69,7 +72,7 @@ class Bench:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         tables: dict[str, Any] = {**{name: {} for name in self._objects or ()}, **self._beside, self.plugin: dict(keys)}
-        self.path.write_text(tomlkit.dumps({"plugins": tables}), encoding="utf-8")
+        self.path.write_text(tomlkit.dumps({**self._settings, "plugins": tables}), encoding="utf-8")
 
     def __enter__(self) -> Self:
         self.reopen()

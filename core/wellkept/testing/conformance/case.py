@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -51,11 +51,16 @@ class Case(ABC):
         plugin: The name of the plugin's entry point.
         start: The first instant of the virtual time, epoch ms.
         over_http: Whether the vendor is spoken to over HTTP; where it is not, the tests of that connection are left out.
+        settings: Further tables of ``plugins.toml``, such as ``[wellkept]``.
+        records_folder: Where what a plugin does is written down, beside the test; ``PLUGIN_records`` unless given. A second
+            class against another vendor, such as a recording, needs one of its own.
     """
 
     plugin: ClassVar[str]
     over_http: ClassVar[bool] = True
     start: ClassVar[int] = 1_795_262_400_000
+    settings: ClassVar[Mapping[str, Json]] = {}
+    records_folder: ClassVar[str | None] = None
 
     # --- to be overridden ---
 
@@ -79,6 +84,11 @@ class Case(ABC):
         del vendor
         return {}
 
+    def varying(self, vendor: Any) -> Iterable[str]:
+        """Return texts that are others in each run, such as the path of a temporary folder: what is written down hides them."""
+        del vendor
+        return ()
+
     def refuse(self, vendor: Any) -> None:
         """Let the vendor refuse our credential from now on. By default every answer is 401."""
         vendor.faults.add(Fault(kind="status", status=401, times=None))
@@ -88,6 +98,10 @@ class Case(ABC):
         del monkeypatch
 
     # --- what the tests use ---
+
+    def hidden(self, vendor: Any) -> Sequence[str]:
+        """Return what must not be written into files: secrets, and what is different in each run."""
+        return [*filter(None, self.secrets(vendor).values()), *self.varying(vendor)]
 
     @pytest.fixture
     def clock(self) -> FakeClock:
@@ -109,7 +123,7 @@ class Case(ABC):
         if isinstance(made, Simulator):
             assert not made.broken, f"the simulator does not keep to the description: {made.broken[0]}"
             assert not made.refused, f"the connector does not keep to the description: {made.refused[0]}"
-        _dispose(made)
+        dispose(made)
 
     @pytest.fixture
     def wire(self, simulator: Simulator) -> Simulator:
@@ -132,7 +146,7 @@ class Case(ABC):
     @pytest.fixture
     def bench(self, table: Mapping[str, Json], clock: FakeClock, tmp_path: Path) -> Iterator[Bench]:
         """The plugin, open, in an installation of its own."""
-        with Bench(tmp_path / "bench", self.plugin, table, clock=clock) as bench:
+        with Bench(tmp_path / "bench", self.plugin, table, clock=clock, settings=self.settings) as bench:
             yield bench
 
 
@@ -143,14 +157,14 @@ def streams_of(case: type[Case]) -> Mapping[str, tuple[Source, Stream]]:
     keys = this.keys(vendor, NOWHERE)
     with (
         TemporaryDirectory(prefix="wellkept-conformance-") as folder,
-        Bench(Path(folder), case.plugin, keys, clock=clock) as bench,
+        Bench(Path(folder), case.plugin, keys, clock=clock, settings=case.settings) as bench,
     ):
         found = dict(bench.instance.streams)
-    _dispose(vendor)
+    dispose(vendor)
     return found
 
 
-def _dispose(vendor: Any) -> None:
+def dispose(vendor: Any) -> None:
     """Close what is no simulator and can be closed, such as a server."""
     if not isinstance(vendor, Simulator) and hasattr(vendor, "close"):
         vendor.close()

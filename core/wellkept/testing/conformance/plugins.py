@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from wellkept.admission import Checked
 from wellkept.records import Json
+from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench, everything_logged
-from wellkept.testing.conformance.case import Case
+from wellkept.testing.conformance.case import Case, dispose
+from wellkept.testing.conformance.written import Written, without
+from wellkept.testing.simulator import Simulator
+from wellkept.testing.switch import Switch
 
 
 class PluginTests(Case):
@@ -15,6 +23,19 @@ class PluginTests(Case):
 
     `SourceTests` has them too; subclass this one for a plugin without a source, as ``class TestAcme(PluginTests)``.
     """
+
+    # --- to be overridden, where the vendor can do it ---
+
+    def troubles(self, vendor: Any) -> Mapping[str, Callable[[], Mapping[str, Json] | None]]:
+        """Return what may be wrong, or otherwise, with an account, a credential or the configuration, by name.
+
+        Each is called on a vendor of its own, lets it be so, and may return keys of the plugin's table that differ then. What
+        the check and the streams say of it stands in a file beside the test.
+        """
+        del vendor
+        return {}
+
+    # --- the tests ---
 
     def test_unknown_keys_are_refused(self, bench: Bench, table: Mapping[str, Json]) -> None:
         """Configuration: a mistyped key is an error that names it, never a silent default."""
@@ -54,3 +75,49 @@ class PluginTests(Case):
         assert all(finding.mend for finding in wrong), "a finding that is not well says how to mend it"
         told = f"{log.getvalue()} {result}"
         assert not any(value in told for value in self.secrets(simulator).values() if value)
+
+    @pytest.mark.usefixtures("table")
+    def test_check_says_the_same(
+        self,
+        simulator: Any,
+        simulator_server: tuple[Switch, str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        """Credentials: what a check finds, scope by scope, when all is well and in each trouble, stands in a file."""
+        switch, url = simulator_server
+        told = dict[str, Json]()
+        for name in ("all is well", *self.troubles(simulator)):
+            clock = FakeClock(self.start)
+            vendor = self.vendor(clock)
+            switch.app = vendor if isinstance(vendor, Simulator) else None
+            for variable, value in self.secrets(vendor).items():
+                monkeypatch.setenv(variable, value)
+            keys = {**self.keys(vendor, url), **((self.troubles(vendor)[name]() or {}) if told else {})}
+            keys = {key: value for key, value in keys.items() if value is not None}
+            with Bench(tmp_path / name, self.plugin, keys, clock=clock, settings=self.settings) as bench:
+                told[name] = without(_found(bench), [url, str(tmp_path), *self.hidden(vendor)])
+            dispose(vendor)
+        Written(self, request).holds("check.findings", told)
+
+
+def _found(bench: Bench) -> Mapping[str, Json]:
+    """Return what a check says, and how the streams end, as it is written down."""
+    if bench.plugin not in bench.runtime.instances:
+        return {"problems": [str(problem) for problem in bench.runtime.problems]}
+    found = _findings(bench.check())
+    if not bench.streams:
+        return found
+    ends = {item.stream: f"{item.state} {item.error or item.note or ''}".strip() for item in bench.sync().streams}
+    return {**found, "streams": ends}
+
+
+def _findings(result: Checked) -> Mapping[str, Json]:
+    """Return what a check found, as it is written down."""
+    about = {"account": result.vendor_account, "mode": result.mode, "expires_at": result.expires_at}
+    lines = [
+        f"{'ok' if finding.ok else 'NOT OK'} {finding.name}: {finding.message}{f' ({finding.mend})' if finding.mend else ''}"
+        for finding in result.findings
+    ]
+    return {**{name: value for name, value in about.items() if value is not None}, "findings": lines}

@@ -6,19 +6,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import count, pairwise
-from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from wellkept.admission import Checked
 from wellkept.errors import RejectedError
 from wellkept.pipeline.report import NOT_PERMITTED
 from wellkept.records import Json
 from wellkept.source import FetchingSource, Source, Stream, Window
 from wellkept.store import cursors
-from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.case import streams_of
 from wellkept.testing.conformance.plugins import PluginTests
@@ -74,15 +71,12 @@ class SourceTests(PluginTests):
         reads: Shell patterns of paths that are POSTed to and only read, such as a search.
         bad_rows: For a stream: a fault of kind ``row`` that makes one row unreadable.
         cursor_names: The parameters that carry the vendor's page cursor, by stream; ``"*"`` for all.
-        records_folder: Where what rows become is written down, beside the test; ``PLUGIN_records`` unless given. A second class
-            against another vendor, such as a recording, needs one of its own.
         nobody: An id that no row has, in the vendor's form.
     """
 
     reads: ClassVar[Sequence[str]] = ()
     bad_rows: ClassVar[Mapping[str, Fault]] = {}
     cursor_names: ClassVar[Mapping[str, Sequence[str]]] = {}
-    records_folder: ClassVar[str | None] = None
     nobody: ClassVar[str] = "404404404"
 
     # --- to be overridden, where the vendor can do it ---
@@ -100,15 +94,6 @@ class SourceTests(PluginTests):
         vendor.faults.add(fault)
         mend: Callable[[], object] = vendor.faults.clear
         return mend
-
-    def troubles(self, vendor: Any) -> Mapping[str, Callable[[], Mapping[str, Json] | None]]:
-        """Return what may be wrong, or otherwise, with an account, a credential or the configuration, by name.
-
-        Each is called on a vendor of its own, lets it be so, and may return keys of the plugin's table that differ then. What
-        the check and the streams say of it stands in a file beside the test.
-        """
-        del vendor
-        return {}
 
     def contents(self, vendor: Any) -> object:
         """Return all that a vendor holds which is not spoken to over HTTP, to see that nothing changes it; else None."""
@@ -136,26 +121,6 @@ class SourceTests(PluginTests):
         report = bench.sync()
         assert any((item.error or "").startswith(NOT_PERMITTED) or item.state == "skipped" for item in report.streams)
         assert bench.rows() == before
-
-    @pytest.mark.usefixtures("table")
-    def test_check_says_the_same(
-        self, wire: Simulator, simulator_server: tuple[Switch, str], tmp_path: Path, request: pytest.FixtureRequest
-    ) -> None:
-        """Credentials: what a check finds, scope by scope, when all is well and in each trouble, stands in a file."""
-        switch, url = simulator_server
-        told = dict[str, Json]()
-        for name in ("all is well", *self.troubles(wire)):
-            clock = FakeClock(self.start)
-            switch.app = vendor = self.vendor(clock)
-            keys = dict(self.keys(vendor, url))
-            keys |= (self.troubles(vendor)[name]() or {}) if told else {}
-            keys = {key: value for key, value in keys.items() if value is not None}
-            with Bench(tmp_path / name, self.plugin, keys, clock=clock) as bench:
-                found = _findings(bench.check())
-                ends = {item.stream: f"{item.state} {item.error or item.note or ''}".strip() for item in bench.sync().streams}
-                told[name] = {**found, "streams": ends}
-        hidden = [url, *filter(None, self.secrets(wire).values())]
-        Written(self, request).holds("check.findings", without(told, hidden))
 
     def test_what_is_offered_stays_the_same(self, bench: Bench, request: pytest.FixtureRequest) -> None:
         """Compatibility: the streams with their records, scopes and dependencies stand in a file; none goes by accident."""
@@ -240,7 +205,7 @@ class SourceTests(PluginTests):
         It is for everything, for changes, for a window, for single rows and for an estimate.
         """
         source, declared = bench.instance.streams[stream]
-        hidden, asked = [simulator_server[1], *filter(None, self.secrets(wire).values())], dict[str, Json]()
+        hidden, asked = [simulator_server[1], *self.hidden(wire)], dict[str, Json]()
 
         def note(what: str) -> None:
             asked[what] = shown(wire.log.requests)
@@ -419,16 +384,6 @@ def _broken_off(bench: Bench, vendor: Any, stream: str, passing: int) -> bool:
     bench.result(stream)
     vendor.faults.clear()
     return any(entry.fault for entry in vendor.log.requests)
-
-
-def _findings(result: Checked) -> Mapping[str, Json]:
-    """Return what a check found, as it is written down."""
-    about = {"account": result.vendor_account, "mode": result.mode, "expires_at": result.expires_at}
-    lines = [
-        f"{'ok' if finding.ok else 'NOT OK'} {finding.name}: {finding.message}{f' ({finding.mend})' if finding.mend else ''}"
-        for finding in result.findings
-    ]
-    return {**{name: value for name, value in about.items() if value is not None}, "findings": lines}
 
 
 def _offer(stream: Stream) -> Mapping[str, Json]:

@@ -79,7 +79,7 @@ def compose(
     message.set_content(content.text, cte=_encoding(content.text))
     message.add_alternative(content.html, subtype="html", cte=_encoding(content.html))
     message["Content-Language"] = content.locale  # last: adding parts would move it into one of them
-    message.set_boundary(f"=_{idempotency_key[:32]}")
+    message.set_boundary(f"=_{idempotency_key}")
     return Mail(sender=sender, recipient=recipient, body=message.as_bytes(), utf8=utf8)
 
 

@@ -37,6 +37,9 @@ _DOT = re.compile(rb"(?m)^\.")
 NO_SUCH_ADDRESS = {550, 551, 553}
 """Replies to RCPT TO that mean, without an enhanced code, that the address does not exist (RFC 5321, section 4.2.3)."""
 
+ADDRESS_IS_GONE = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+"""Enhanced codes that mean that the recipient's address does not exist, or cannot take mail. Others of ``5.1`` are about the
+sender's address, or about nothing in particular (RFC 3463, section 3.2, and RFC 7505)."""
 
 GOODBYE_SECONDS = 2.0
 """How long to wait for the answer to QUIT."""
@@ -213,7 +216,7 @@ def _refused(phase: str, code: int, text: str) -> Submission:
     if 400 <= code < 500:
         return Submission(Outcome.retry(reason))
     if 500 <= code < 600:
-        gone = enhanced.startswith("5.1.") if enhanced else phase == "RCPT TO" and code in NO_SUCH_ADDRESS
+        gone = enhanced in ADDRESS_IS_GONE if enhanced else phase == "RCPT TO" and code in NO_SUCH_ADDRESS
         return Submission(Outcome.rejected(reason), gone)
     return Submission(Outcome.unknown(reason) if phase == "the end of DATA" else Outcome.retry(reason))
 
