@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Literal
 
 import msgspec
 
 Run = Callable[[Mapping[str, Any]], Any]
+Columns = Callable[[Mapping[str, Sequence[Any]], int], Iterable[Any]]
 Quantity = Literal["number", "date", "span", "money"]
 
 DAY = 86_400_000
@@ -68,7 +70,8 @@ class Node:
 
     Attributes:
         kind: ``number``, ``text``, ``flag``, ``list``, ``date``, ``span``, ``money:CURRENCY``, or ``any`` where nobody said.
-        run: Computes the value from a row.
+        run: Computes the value from a row,
+        columns: and those of so many rows from their columns.
         sql: Writes the value, or for a flag the predicate.
         start: Where it stands in the text, in characters.
         name: The column, when it is nothing but a column.
@@ -77,6 +80,7 @@ class Node:
 
     kind: str
     run: Run
+    columns: Columns
     sql: Sql
     start: int
     name: str | None = None
@@ -88,11 +92,32 @@ class Node:
         return self.kind in {"number", "date", "span", "any"} or self.kind.startswith("money")
 
 
+def _applied(apply: Callable[..., Any], *parts: Node) -> tuple[Run, Columns]:
+    """Return what computes a node from the values of its parts: for a row, and for columns."""
+    runs, columns = tuple(part.run for part in parts), tuple(part.columns for part in parts)
+
+    def every(table: Mapping[str, Sequence[Any]], count: int) -> Iterable[Any]:
+        return map(apply, *[column(table, count) for column in columns])
+
+    if len(runs) == 1:
+        (only,) = runs
+        return lambda row: apply(only(row)), every
+    if len(runs) == 2:
+        left, right = runs
+        return lambda row: apply(left(row), right(row)), every
+    return lambda row: apply(*[run(row) for run in runs]), every
+
+
 def literal(value: Any, kind: str, start: int) -> Node:
     """Return a constant. Flags become a predicate without parameters, which every database understands."""
-    if kind == "flag":
-        return Node(kind, lambda _: value, lambda sql: sql.leaf("1 = 1" if value else "1 = 0"), start, constant=value)
-    return Node(kind, lambda _: value, lambda sql: sql.param(value), start, constant=value)
+
+    def every(_: Mapping[str, Sequence[Any]], count: int) -> Iterable[Any]:
+        return repeat(value, count)
+
+    def sql(writer: SqlWriter) -> str:
+        return writer.leaf("1 = 1" if value else "1 = 0") if kind == "flag" else writer.param(value)
+
+    return Node(kind, lambda _: value, every, sql, start, constant=value)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"text": (str,), "flag": (bool,), "list": (list, tuple)}
@@ -107,27 +132,22 @@ def column(name: str, kind: str, start: int, *, checked: bool) -> Node:
         start: Where it stands.
         checked: The kind was not declared but concluded from its use, so a value of another type is unknown.
     """
-
-    def plain(row: Mapping[str, Any]) -> Any:
-        return row[name]
-
-    def flag(row: Mapping[str, Any]) -> Any:
-        value = row[name]
-        return None if value is None else bool(value)
-
     types = _TYPES.get(kind, (int, float))
 
-    def only(row: Mapping[str, Any]) -> Any:
-        value = row[name]
+    def only(value: Any) -> Any:
         return value if type(value) in types else None
 
+    def sql(writer: SqlWriter) -> str:
+        return f"{writer.column(name)} <> 0" if kind == "flag" else writer.column(name)
+
+    cell = Node(kind, lambda row: row[name], lambda table, _: table[name], sql, start, name=name)
     if checked and kind != "any":
-        run: Run = only
-    else:
-        run = flag if kind == "flag" else plain
-    if kind == "flag":
-        return Node(kind, run, lambda sql: f"{sql.column(name)} <> 0", start, name=name)
-    return Node(kind, run, lambda sql: sql.column(name), start, name=name)
+        return Node(kind, *_applied(only, cell), sql, start, name=name)
+    return Node(kind, *_applied(_flag, cell), sql, start, name=name) if kind == "flag" else cell
+
+
+def _flag(value: Any) -> bool | None:
+    return None if value is None else bool(value)
 
 
 def value_sql(node: Node) -> Sql:
@@ -153,21 +173,19 @@ def _number(value: Any) -> bool:
 
 def compare(symbol: str, left: Node, right: Node) -> Node:
     """Return ``left symbol right``. Values whose types nobody declared, and which do not match, compare as unknown."""
-    test, lhs, rhs = _COMPARE[symbol], left.run, right.run
+    test = _COMPARE[symbol]
 
-    def run(row: Mapping[str, Any]) -> Any:
-        x, y = lhs(row), rhs(row)
+    def apply(x: Any, y: Any) -> Any:
         return None if x is None or y is None else test(x, y)
 
-    def run_loose(row: Mapping[str, Any]) -> Any:
-        x, y = lhs(row), rhs(row)
+    def loosely(x: Any, y: Any) -> Any:
         if x is None or y is None or not (type(x) is type(y) or (_number(x) and _number(y))):
             return None
         return test(x, y) if _number(x) or isinstance(x, str) or symbol in {"=", "<>"} else None
 
     lsql, rsql = value_sql(left), value_sql(right)
-    loose = "any" in {left.kind, right.kind}
-    return Node("flag", run_loose if loose else run, lambda sql: f"({lsql(sql)} {symbol} {rsql(sql)})", left.start)
+    how = loosely if "any" in {left.kind, right.kind} else apply
+    return Node("flag", *_applied(how, left, right), lambda sql: f"({lsql(sql)} {symbol} {rsql(sql)})", left.start)
 
 
 def conjunction(parts: Sequence[Node], *, decisive: bool) -> Node:
@@ -175,49 +193,58 @@ def conjunction(parts: Sequence[Node], *, decisive: bool) -> Node:
     runs = tuple(part.run for part in parts)
     word = " OR " if decisive else " AND "
 
-    def run(row: Mapping[str, Any]) -> Any:
+    def settle(values: Iterable[Any]) -> Any:
         unknown = False
-        for part in runs:
-            value = part(row)
+        for value in values:
             if value is decisive:
                 return decisive
             if value is None:
                 unknown = True
         return None if unknown else not decisive
 
-    return Node("flag", run, lambda sql: "(" + word.join(part.sql(sql) for part in parts) + ")", parts[0].start)
+    def every(table: Mapping[str, Sequence[Any]], count: int) -> Iterable[Any]:
+        return map(settle, zip(*[part.columns(table, count) for part in parts], strict=True))
+
+    return Node(
+        "flag",
+        lambda row: settle(part(row) for part in runs),
+        every,
+        lambda sql: "(" + word.join(part.sql(sql) for part in parts) + ")",
+        parts[0].start,
+    )
 
 
 def negation(part: Node, start: int) -> Node:
     """Return ``not part``."""
-    inner = part.run
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = inner(row)
+    def apply(value: Any) -> Any:
         return None if value is None else not value
 
-    return Node("flag", run, lambda sql: f"(NOT {part.sql(sql)})", start)
+    return Node("flag", *_applied(apply, part), lambda sql: f"(NOT {part.sql(sql)})", start)
 
 
 def is_known(part: Node, start: int, *, known: bool) -> Node:
     """Return ``part is not None`` (`known`) or ``part is None``."""
-    inner, test = part.run, "IS NOT NULL" if known else "IS NULL"
-    return Node("flag", lambda row: (inner(row) is not None) is known, lambda sql: f"(({part.sql(sql)}) {test})", start)
+    test = "IS NOT NULL" if known else "IS NULL"
+
+    def apply(value: Any) -> bool:
+        return (value is not None) is known
+
+    return Node("flag", *_applied(apply, part), lambda sql: f"(({part.sql(sql)}) {test})", start)
 
 
 def membership(part: Node, values: Sequence[Any], *, inside: bool) -> Node:
     """Return ``part in [...]``, or ``not in``."""
-    inner, members, word = part.run, frozenset(values), "IN" if inside else "NOT IN"
+    members, word = frozenset(values), "IN" if inside else "NOT IN"
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = inner(row)
+    def apply(value: Any) -> Any:
         return None if value is None else (value in members) is inside
 
     def sql(writer: SqlWriter) -> str:
         written = part.sql(writer)
         return f"({written} {word} ({', '.join(writer.param(value) for value in values)}))"
 
-    return Node("flag", run, sql, part.start)
+    return Node("flag", *_applied(apply, part), sql, part.start)
 
 
 def _divide(x: Any, y: Any) -> Any:
@@ -237,22 +264,20 @@ def arithmetic(symbol: str, left: Node, right: Node, kind: str) -> Node:
 
     In SQL nothing is cast to ``NUMERIC`` by SQLite, which counts on in floats beyond its integers; PostgreSQL would raise.
     """
-    apply, lhs, rhs = _ARITHMETIC[symbol], left.run, right.run
+    combine = _ARITHMETIC[symbol]
 
-    def run(row: Mapping[str, Any]) -> Any:
-        x, y = lhs(row), rhs(row)
-        return None if x is None or y is None else apply(x, y)
+    def apply(x: Any, y: Any) -> Any:
+        return None if x is None or y is None else combine(x, y)
 
-    def run_loose(row: Mapping[str, Any]) -> Any:
-        x, y = lhs(row), rhs(row)
-        return apply(x, y) if _number(x) and _number(y) else None
+    def loosely(x: Any, y: Any) -> Any:
+        return combine(x, y) if _number(x) and _number(y) else None
 
     def sql(writer: SqlWriter) -> str:
         if symbol == "/":
             return f"(CAST({left.sql(writer)} AS DOUBLE PRECISION) / NULLIF({right.sql(writer)}, 0))"
         return f"(CAST({left.sql(writer)} AS NUMERIC) {symbol} {right.sql(writer)})"
 
-    return Node(kind, run_loose if "any" in {left.kind, right.kind} else run, sql, left.start)
+    return Node(kind, *_applied(loosely if "any" in {left.kind, right.kind} else apply, left, right), sql, left.start)
 
 
 def negative(part: Node, start: int) -> Node:
@@ -268,17 +293,20 @@ def absolute(part: Node, start: int) -> Node:
     def sql(writer: SqlWriter) -> str:
         return f"CASE WHEN {part.sql(writer)} < 0 THEN -({part.sql(writer)}) ELSE {part.sql(writer)} END"
 
-    return Node(part.kind, _mapped(part, abs, str, start).run, sql, start)
+    plain = _mapped(part, abs, str, start)
+    return Node(part.kind, plain.run, plain.columns, sql, start)
 
 
 def root(part: Node, start: int) -> Node:
     """Return the square root; that of a negative number is unknown."""
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = part.run(row)
+    def apply(value: Any) -> Any:
         return math.sqrt(value) if _number(value) and value >= 0 else None
 
-    return Node("number", run, lambda sql: f"CASE WHEN {part.sql(sql)} >= 0 THEN SQRT({part.sql(sql)}) END", start)
+    def sql(writer: SqlWriter) -> str:
+        return f"CASE WHEN {part.sql(writer)} >= 0 THEN SQRT({part.sql(writer)}) END"
+
+    return Node("number", *_applied(apply, part), sql, start)
 
 
 def lower(part: Node, start: int) -> Node:
@@ -287,22 +315,20 @@ def lower(part: Node, start: int) -> Node:
 
 
 def _mapped(part: Node, apply: Callable[[Any], Any], write: Callable[[str], str], start: int) -> Node:
-    inner, types = part.run, (str,) if part.kind == "text" else (int, float)
+    types = (str,) if part.kind == "text" else (int, float)
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = inner(row)
+    def only(value: Any) -> Any:
         return apply(value) if isinstance(value, types) and type(value) is not bool else None
 
-    return Node(part.kind, run, lambda sql: write(part.sql(sql)), start)
+    return Node(part.kind, *_applied(only, part), lambda sql: write(part.sql(sql)), start)
 
 
 def extreme(parts: Sequence[Node], start: int, *, largest: bool) -> Node:
     """Return the largest or smallest of several values; unknown as soon as one is."""
-    runs, pick, symbol = tuple(part.run for part in parts), max if largest else min, ">=" if largest else "<="
+    pick, symbol = max if largest else min, ">=" if largest else "<="
     loose = any(part.kind == "any" for part in parts)
 
-    def run(row: Mapping[str, Any]) -> Any:
-        values = [part(row) for part in runs]
+    def apply(*values: Any) -> Any:
         if any(value is None for value in values) or (loose and not all(map(_number, values))):
             return None
         return pick(values)
@@ -316,21 +342,19 @@ def extreme(parts: Sequence[Node], start: int, *, largest: bool) -> Node:
             text += f" WHEN {wins} THEN {part.sql(writer)}"
         return f"{text} ELSE {parts[-1].sql(writer)} END"
 
-    return Node(parts[0].kind, run, sql, start)
+    return Node(parts[0].kind, *_applied(apply, *parts), sql, start)
 
 
 def starts_with(part: Node, prefix: str, start: int) -> Node:
     """Return whether a text begins so."""
-    inner = part.run
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = inner(row)
+    def apply(value: Any) -> Any:
         return None if value is None else value.startswith(prefix)
 
     def sql(writer: SqlWriter) -> str:
         return f"(substr({part.sql(writer)}, 1, {len(prefix)}) = {writer.param(prefix)})"
 
-    return Node("flag", run, sql, start)
+    return Node("flag", *_applied(apply, part), sql, start)
 
 
 def contains(part: Node, what: str, start: int) -> Node:
@@ -339,10 +363,8 @@ def contains(part: Node, what: str, start: int) -> Node:
     A list is stored as compact JSON. A member is found there as ``["x"`` or ``,"x"``: within a JSON text every quotation
     mark of a member's own is behind a backslash, so neither can be anything else than the beginning of a whole member.
     """
-    inner = part.run
 
-    def run(row: Mapping[str, Any]) -> Any:
-        value = inner(row)
+    def apply(value: Any) -> Any:
         return what in value if isinstance(value, (str, list, tuple)) else None
 
     def has(writer: SqlWriter, piece: str) -> str:
@@ -354,4 +376,4 @@ def contains(part: Node, what: str, start: int) -> Node:
         member = msgspec.json.encode(what).decode()
         return f"({has(writer, '[' + member)} OR {has(writer, ',' + member)})"
 
-    return Node("flag", run, sql, start)
+    return Node("flag", *_applied(apply, part), sql, start)

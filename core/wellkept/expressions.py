@@ -21,6 +21,7 @@ import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from itertools import repeat
 from typing import Any
 
 from wellkept import _operators as op
@@ -100,6 +101,20 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
+
+    def evaluate_all(self, table: Mapping[str, Sequence[Value]], count: int) -> list[Any]:
+        """Return the values for many rows at once, which is several times faster.
+
+        Args:
+            table: A column for each of `names`.
+            count: How many rows these have.
+        """
+        try:
+            return list(self._root.columns(table, count))
+        except Exception:  # noqa: BLE001 - a part may have failed that a row alone would not have come to
+            names = sorted(self.names)
+            rows = zip(*[table[name] for name in names], strict=True) if names else repeat((), count)
+            return [self.evaluate(dict(zip(names, row, strict=True))) for row in rows]
 
     def holds(self, row: Mapping[str, Value]) -> bool:
         """Return whether the condition is known to be true."""

@@ -374,6 +374,24 @@ def test_python_and_sql_agree_on_numbers(text: str, sample: dict[str, Any]) -> N
     assert found == pytest.approx(expression.evaluate(sample)) if found is not None else expression.evaluate(sample) is None
 
 
+@given(text=conditions | numbers, sample=st.lists(rows, max_size=4), declared=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_columns_and_rows_agree(text: str, sample: list[dict[str, Any]], declared: bool) -> None:
+    if "contains(l" in text and not declared:
+        return
+    expression = parse(text, names=FIELDS if declared else None)
+    table = {name: [row[name] for row in sample] for name in FIELDS}
+    assert repr(expression.evaluate_all(table, len(sample))) == repr([expression.evaluate(row) for row in sample])
+
+
+def test_a_part_that_fails_fails_in_columns_only_where_a_row_comes_to_it() -> None:
+    expression = parse("f or n / 2 > 1")
+    large = 10**400
+    assert expression.evaluate_all({"f": [True, False], "n": [large, 4]}, 2) == [True, True]
+    with pytest.raises(OverflowError):
+        expression.evaluate_all({"f": [False], "n": [large]}, 1)
+
+
 @given(text=conditions, sample=rows)
 @settings(max_examples=200, deadline=None)
 def test_undeclared_names_mean_the_same_as_declared_ones(text: str, sample: dict[str, Any]) -> None:

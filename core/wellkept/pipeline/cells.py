@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from itertools import groupby, islice
+from itertools import groupby, islice, repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -39,13 +39,6 @@ class Driver(NamedTuple):
 
     sql: str
     params: Sequence[Any]
-
-
-class _Known(dict[str, Value]):
-    """The known cells of a row; any other is None."""
-
-    def __missing__(self, name: str) -> None:
-        return None
 
 
 class _Sheet(NamedTuple):
@@ -122,12 +115,14 @@ class Cells:
         sheet = _Sheet(accounts, reasons, cases, {}, defaultdict(dict), defaultdict(dict))
         for scan, found in self._read_all(reader, driver):
             self._fill(scan, found, sheet)
-        for index, (account, *row) in enumerate(zip(accounts, *sheet.columns.values(), strict=True)):
-            cells = _Known([(name, cell) for name, cell in zip(sheet.columns, row, strict=True) if cell is not None])
-            cells.update(sheet.amounts.get(index, {}))
-            gaps = sheet.gaps.get(index, {})
-            _compute(self._plan, cells, gaps)
-            yield FrameRow(account=account, cells=cells, gaps=gaps)
+        names, computed = tuple(sheet.columns), _computed(self._plan, sheet)
+        rows = zip(accounts, zip(*sheet.columns.values(), strict=True), _rows(computed, len(accounts)), strict=True)
+        for index, (account, row, more) in enumerate(rows):
+            cells = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+            if sheet.amounts:
+                cells.update(sheet.amounts.get(index, {}))
+            cells.update([pair for pair in zip(computed, more, strict=True) if pair[1] is not None])
+            yield FrameRow(account=account, cells=cells, gaps=sheet.gaps.get(index, {}))
 
     # --- reading ---
 
@@ -236,19 +231,38 @@ _GRAVEST: Sequence[Gap] = ("anomaly", "stale", "no_rate", "unmatched")
 """Why a formula is unknown, where its columns are for several reasons; without any of these there are no data."""
 
 
-def _compute(plan: Plan, cells: dict[str, Value], gaps: dict[str, Gap]) -> None:
-    """Put the figures of all formulas in an account's row."""
+def _computed(plan: Plan, sheet: _Sheet) -> dict[str, Sequence[Value]]:
+    """Return the columns of all formulas, and note why cells are empty."""
+    table = dict(sheet.columns)
+    for index, amounts in sheet.amounts.items():
+        for name, amount in amounts.items():
+            column = table.get(name, ())
+            if not isinstance(column, list):
+                table[name] = column = [*column] or [None] * len(sheet.accounts)
+            column[index] = amount
+    found: dict[str, Sequence[Value]] = {}
     for name, computed in plan.formulas.items():
-        value = figures.believed(computed.value.evaluate(cells))
-        if type(value) is Unknown:
-            gaps[name] = value.gap
-        elif value is not None:
-            cells[name] = value
-        elif gaps:
-            reasons = {gaps.get(other) for other in computed.value.names}
-            gap = next((reason for reason in _GRAVEST if reason in reasons), None)
-            if gap is not None:
-                gaps[name] = gap
+        names = computed.value.names
+        known = {other: table.get(other) or [None] * len(sheet.accounts) for other in names}
+        values = list(map(figures.believed, computed.value.evaluate_all(known, len(sheet.accounts))))
+        if Unknown in set(map(type, values)):
+            for index, value in enumerate(values):
+                if type(value) is Unknown:
+                    sheet.gaps[index][name] = value.gap
+                    values[index] = None
+        for index, gaps in sheet.gaps.items():
+            if values[index] is None and name not in gaps:
+                reasons = {gaps.get(other) for other in names}
+                gap = next((reason for reason in _GRAVEST if reason in reasons), None)
+                if gap is not None:
+                    gaps[name] = gap
+        table[name] = found[name] = values
+    return found
+
+
+def _rows(columns: Mapping[str, Sequence[Value]], count: int) -> Iterable[Sequence[Value]]:
+    """Return the rows of some columns, empty ones where there are none."""
+    return zip(*columns.values(), strict=True) if columns else repeat((), count)
 
 
 def _picked(scan: Scan, group: Iterable[Sequence[Any]]) -> Sequence[Any]:

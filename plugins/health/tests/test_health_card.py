@@ -27,7 +27,8 @@ class Part(msgspec.Struct, kw_only=True):
 def losses(given: Sequence[Part]) -> list[Decimal]:
     """Return what each part takes from 100 points."""
     limits = [limit(part.health, part.ceiling) for part in given]
-    return [points(-each) for each in taken([part.weight for part in given], [part.health for part in given], limits)]
+    weights = [part.weight for part in given]
+    return [points(-each) for each in taken(weights, [part.health for part in given], limits, sum(weights))]
 
 
 parts = st.lists(

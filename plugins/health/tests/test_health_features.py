@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -87,13 +86,11 @@ def test_what_cannot_work_is_refused(config: dict[str, Any], message: str) -> No
 
 # --- causes ---
 
-LOST = st.lists(st.tuples(st.sampled_from([*WORDS, "none"]), st.integers(-50, 0).map(Decimal)), max_size=8)
+LOST = st.lists(st.tuples(st.sampled_from([*WORDS, "none"]), st.integers(-5000, 0)), max_size=8)
 
 
 @given(LOST, st.booleans(), st.booleans())
-def test_every_account_has_exactly_one_cause_whatever_the_order(
-    lost: list[tuple[str, Decimal]], unpaid: bool, new: bool
-) -> None:
+def test_every_account_has_exactly_one_cause_whatever_the_order(lost: list[tuple[str, int]], unpaid: bool, new: bool) -> None:
     found = main_cause(lost, unpaid=unpaid, new=new)
     assert found in WORDS
     assert main_cause(lost[::-1], unpaid=unpaid, new=new) == found
@@ -101,7 +98,7 @@ def test_every_account_has_exactly_one_cause_whatever_the_order(
 
 
 def test_the_cause_that_lost_most_in_all_counts_and_signs_of_leaving_do_not() -> None:
-    lost = [("support", Decimal(-3)), ("disconnection", Decimal(-2)), ("disconnection", Decimal(-2)), ("none", Decimal(-60))]
+    lost = [("support", -300), ("disconnection", -200), ("disconnection", -200), ("none", -6000)]
     assert main_cause(lost, unpaid=False, new=False) == "disconnection"
     assert main_cause(lost, unpaid=False, new=True) == "onboarding"
     assert main_cause(lost[-1:], unpaid=False, new=False) == "other"

@@ -37,19 +37,23 @@ def fade(weight: int, age: float, half_life: float) -> int:
     return round(weight * 2 ** (-max(0.0, age) / half_life)) if isfinite(age) else 0
 
 
-def losses(weights: Sequence[int], healths: Sequence[int], limits: Sequence[int]) -> list[int]:
+def losses(weights: Sequence[int], healths: Sequence[int], limits: Sequence[int], weight: int) -> list[int]:
     """Return what each signal takes from 100 points, in hundredths of a point; what they leave is the score.
+
+    Signals of full health take nothing, whether they are among these or not.
 
     Each takes its share of the weight times what its health lacks. When a limit is lower than what is left, the signal with
     the lowest limit takes the rest. Hundredths that rounding leaves over go to the largest remainders, so that the parts add
     up to the rounded total exactly.
 
     Args:
-        weights: The signals' shares, in any unit that they have in common; positive.
+        weights: The shares of the signals, in any unit that they have in common; positive.
         healths: 0 to `FULL`, from `interpolate`.
         limits: The highest score that each allows, from `limit`.
+        weight: The share of all signals together.
     """
-    weight = sum(weights)
+    if not weights:
+        return []
     scale = weight * FULL // 10_000  # one hundredth of a point
     amounts = [share * (FULL - health) for share, health in zip(weights, healths, strict=True)]
     lowest = min(limits)
