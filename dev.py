@@ -94,7 +94,10 @@ def main(arguments: list[str]) -> None:
     python = str(BIN / "python")
     verbs = {
         "demo": [[str(BIN / "wellkept"), "demo", *rest]],
-        "test": [[python, "-m", "pytest", "-n", "auto", *rest]],
+        "test": [
+            [python, "-m", "compileall", "-q", "core", *(str(path / "src") for path in plugins())],  # for the tests' processes
+            [python, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *rest],
+        ],
         "lint": [[python, "-m", "ruff", "check", *rest], [python, "-m", "ruff", "format", "--check", *rest]],
         "types": [[python, "-m", "mypy", "core", *(str(path / "src") for path in plugins()), *rest]],
         "docs": [

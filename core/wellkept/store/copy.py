@@ -139,8 +139,8 @@ def _tables(reader: Reader) -> list[str]:
 
 
 def _copy_table(reader: Reader, tx: Tx, table: str) -> None:
-    columns = ", ".join(quoted(name) for name in sorted(columns_of(reader, table)))
-    marks = ", ".join("?" * len(columns_of(reader, table)))
+    names = sorted(columns_of(reader, table))
+    columns, marks = ", ".join(map(quoted, names)), ", ".join("?" * len(names))
     if table == "meta":
         tx.execute(f"DELETE FROM meta WHERE key NOT IN ({', '.join('?' * len(OWN))})", OWN)  # noqa: S608 - place holders
     rows = _rows(reader, table)

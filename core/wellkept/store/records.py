@@ -19,7 +19,7 @@ from wellkept.errors import FatalError, StoreError
 from wellkept.records import Record
 from wellkept.source import Deletion, Replace
 from wellkept.store import belonging, history, presence, tombstones
-from wellkept.store.columns import Kind, Shape, ensure, quoted
+from wellkept.store.columns import Kind, Shape, ensure, quoted, shape_of
 from wellkept.store.connection import Reader, Tx
 from wellkept.store.presence import FullRead
 from wellkept.store.readings import CHUNK, Origin, Readings, Upserted
@@ -58,7 +58,7 @@ class RecordTables:
         self._gate = Gate(keyed_hash)
         by_table: dict[str, type[Record]] = {}
         for type_ in types:
-            shape = Shape(type_)
+            shape = shape_of(type_)
             other = by_table.setdefault(shape.table, type_)
             if other is not type_:
                 raise StoreError(

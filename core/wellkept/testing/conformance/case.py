@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -150,6 +151,7 @@ class Case(ABC):
             yield bench
 
 
+@cache
 def streams_of(case: type[Case]) -> Mapping[str, tuple[Source, Stream]]:
     """Return a plugin's streams by name, each with its source, for one test each. Nothing is called."""
     this, clock = case(), FakeClock(case.start)
