@@ -113,11 +113,16 @@ def open_(here: Path, **options: Any) -> Runtime:
 
 
 async def cycle(here: Path, runtime: Runtime, done: Callable[[], Any]) -> None:
-    """Have a server run all instances, until something is the case."""
+    """Have a server run all instances, until something is the case, and it has noted what it told: else it tells it again."""
+
+    def waiting() -> Any:
+        with runtime.store.read() as reader:
+            return reader.value("SELECT COUNT(*) FROM alert_notices WHERE sent_at IS NULL")
+
     runtime.store.write_now(lambda tx: tx.execute("UPDATE schedules SET last_fired = 0"))
     server = Server(runtime, lambda: open_(here, store=runtime.store))
     serving = asyncio.create_task(server.run())
-    await until(done)
+    await until(lambda: done() and not waiting())
     server.stop()
     assert (await serving).parked
 

@@ -35,7 +35,6 @@ from wellkept.testing.distributions import write_distribution
 
 pytestmark = pytest.mark.file
 
-NOW = time.time_ns() // 1_000_000
 DAY = 86_400_000
 
 PLUGIN = """
@@ -83,6 +82,10 @@ secret = "env:ALERT_SECRET"
 [plugins.vendor]
 api_key = "env:VENDOR_API_KEY"
 """
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @pytest.fixture(autouse=True)
@@ -214,14 +217,12 @@ def test_a_permission_that_is_missing(used: Path, doctor: Doctor, monkeypatch: p
 
 
 def test_a_credential_that_ends_soon(used: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VENDOR_ENDS", str(NOW + 5 * DAY + 3_600_000))
+    ends = now() + 5 * DAY + 3_600_000
+    monkeypatch.setenv("VENDOR_ENDS", str(ends))
     code, found = doctor()
     assert code == 4
     assert found["instance vendor", "credential"]["message"] == "the credential ends in 5 days"
-    assert (
-        sqlite3.connect(used / "wellkept.db").execute("SELECT expires_at FROM instances").fetchone()[0]
-        == NOW + 5 * DAY + 3_600_000
-    )
+    assert sqlite3.connect(used / "wellkept.db").execute("SELECT expires_at FROM instances").fetchone()[0] == ends
 
 
 def test_a_secret_that_is_not_there(used: Path, doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,8 +338,8 @@ def test_stale_leases_and_those_that_are_held(used: Path, doctor: Doctor) -> Non
     gone.wait()
     host = owners.place()
     with closing(open_store(used / "wellkept.db")) as store:
-        store.write_now(lambda tx: locks.acquire(tx, "run", f"{host}:{gone.pid}:0", 600_000, NOW))
-        store.write_now(lambda tx: locks.acquire(tx, "serve", f"{host}:{os.getpid()}:0", 600_000, NOW))
+        store.write_now(lambda tx: locks.acquire(tx, "run", f"{host}:{gone.pid}:0", 600_000, now()))
+        store.write_now(lambda tx: locks.acquire(tx, "serve", f"{host}:{os.getpid()}:0", 600_000, now()))
     _, found = doctor("--offline")
     assert "stale" in found["work", "lease of a run"]["message"]
     assert found["work", "lease of a server"]["grade"] == "ok"
@@ -422,7 +423,7 @@ def test_alerts_that_are_open_or_could_not_be_sent(used: Path, doctor: Doctor) -
 
 
 def test_a_clock_that_was_put_back(used: Path, doctor: Doctor) -> None:
-    change(used, "UPDATE runs SET heartbeat_at = ?", NOW + DAY)
+    change(used, "UPDATE runs SET heartbeat_at = ?", now() + DAY)
     _, found = doctor("--offline")
     assert found["machine", "clock"]["grade"] == "bad"
 
