@@ -103,7 +103,7 @@ def test_alerts_that_cannot_be_sent_change_no_exit_code(here: Path, receiver: Re
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - the receiver is in another thread
             await asyncio.sleep(0.01)
 

@@ -6,6 +6,7 @@ The vendor runs in this process and the installation in another one, so that the
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -37,6 +38,7 @@ class Driver:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            env={**os.environ, "XDG_CONFIG_HOME": str(errors.parent)},  # a user for whom no library has kept anything yet
         )
         self._path = errors
 

@@ -21,7 +21,7 @@ from wellkept.runtime import Runtime
 from wellkept.testing import FakeClock
 from wellkept.testing.distributions import write_distribution
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 CONFIG = """\
 [plugins.probe]

@@ -22,13 +22,15 @@ from wellkept.testing import FakeClock
 
 pytestmark = pytest.mark.both
 
+PATIENCE = 60.0
+"""Seconds until a test gives up; a busy machine may take some."""
+
 
 async def wait_for(condition: object) -> None:
-    for _ in range(500):
-        if condition():  # type: ignore[operator]
-            return
+    until = time.monotonic() + PATIENCE
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, "it did not happen"
         await asyncio.sleep(0.002)
-    pytest.fail("it did not happen")
 
 
 async def test_a_run_and_its_row(bench: Bench, clock: FakeClock) -> None:
@@ -89,7 +91,7 @@ async def test_a_run_without_heartbeat_is_replaced_and_notices(bench: Bench, clo
 async def test_long_computing_does_not_stop_the_heart(bench: Bench, clock: FakeClock) -> None:
     async with running(bench.store, "sync", beat=0.005):
         clock.advance(LEASE_SECONDS * 0.9)
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while bench.all("SELECT heartbeat_at FROM runs") != [(clock.now(),)]:  # and the event loop gets no turn
             assert time.monotonic() < until
 
@@ -100,7 +102,7 @@ async def test_a_stuck_event_loop_stops_the_heart(
     monkeypatch.setattr(heartbeat, "SILENT_SECONDS", 0.02)
     async with running(bench.store, "sync", beat=0.005) as run:
         run.doing = "score"
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while not run.lost:
             assert time.monotonic() < until
     assert "the event loop is stuck" in caplog.text
