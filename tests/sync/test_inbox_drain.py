@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -188,6 +189,40 @@ async def test_one_object_that_always_fails_does_not_stop_the_others(bench: Benc
     calls = len(source.calls)
     await empty(bench, source)
     assert len(source.calls) <= calls + 1  # it waits longer and longer
+
+
+async def test_an_object_that_ends_the_process_stops_neither_the_others_nor_every_start(bench: Bench, clock: FakeClock) -> None:
+    ids = [f"{n:03}" for n in range(300)]
+    source, reached = fetcher(), asyncio.Event()
+
+    async def fetching(stream: Stream, ids: Sequence[str]) -> Batch:
+        if "150" in ids:
+            reached.set()
+            await asyncio.Event().wait()
+        return Batch(records=[account(id_) for id_ in ids])
+
+    source.fetching = fetching
+    await receive(bench, *(hint(id_, id_) for id_ in ids))
+    died = []
+    for minute in range(20):
+        reached.clear()
+        run = await runs.start(bench.store, "hints", lease=1)
+        draining = asyncio.create_task(
+            drain(bench.store, bench.tables, {"one": source}, run=run, clock=clock, freshness=bench.freshness, tick=0.01)
+        )
+        dying = asyncio.create_task(reached.wait())
+        await asyncio.wait([draining, dying], return_when=asyncio.FIRST_COMPLETED)
+        if dying.done():
+            died.append(minute)
+            draining.cancel()  # its row and its lease stay, as a dead process leaves them
+        else:
+            await bench.store.write(lambda tx: runs.finish(tx, run, clock.now()))  # noqa: B023 - called at once
+        dying.cancel()
+        await asyncio.wait([draining, dying])
+        clock.advance(60)
+    assert bench.ids() == [id_ for id_ in ids if id_ != "150"]
+    assert waiting(bench) == {("one", "accounts"): 1}
+    assert died == [0, 1, 3, 7, 15]
 
 
 async def test_an_object_that_is_refused_becomes_a_dead_letter(bench: Bench) -> None:

@@ -6,6 +6,7 @@ A new verb takes one line in `VERBS`. Its file defines a command of the class `w
 
 from __future__ import annotations
 
+import atexit
 import difflib
 import gc
 import os
@@ -216,6 +217,7 @@ root.params += shared_options()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code (see `wellkept.cli.exits`)."""
     gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # Python would look through everything once more on leaving, for nothing
     app = App()
     try:
         with _terminable():

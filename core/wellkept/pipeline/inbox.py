@@ -22,21 +22,10 @@ FETCH_IDS = 100
 """Objects asked for at once, at most. Hints that failed before are asked for in ever smaller company, until the one that
 spoils the others stands alone."""
 
-BACK_OFF_MS = 60_000
-"""Wait after the first failure; it doubles with each further one."""
-
-BACK_OFF_MOST_MS = 3_600_000
-"""The longest wait."""
-
 FAILURES_IN_A_ROW = 3
 """Failed calls after which the rest waits for the next sync: the vendor is down."""
 
 _log = logging.getLogger(__name__)
-
-
-def back_off_ms(attempts: int) -> int:
-    """Return how long a hint waits that has failed once more, after so many failures before."""
-    return min(BACK_OFF_MS << min(attempts, 10), BACK_OFF_MOST_MS)
 
 
 class HintReader:
@@ -64,7 +53,8 @@ class HintReader:
             WellkeptError: The store failed, or the lease was lost.
         """
         instance, stream = self._result.instance, self._result.stream
-        now, after = self._desk.clock.now(), 0
+        now = self._desk.clock.now()
+        after: OpenHint | None = None
         with self._desk.store.read() as reader:
             until = inbox.newest(reader)
         while self._failures < FAILURES_IN_A_ROW:
@@ -72,7 +62,7 @@ class HintReader:
                 hints = inbox.due(reader, instance, stream, now, after=after, until=until)
             if not hints:
                 break
-            after = hints[-1].seq
+            after = hints[-1]
             for group in _groups(hints):
                 await self._answer(group)
                 if self._failures >= FAILURES_IN_A_ROW:
@@ -83,6 +73,8 @@ class HintReader:
 
     async def _answer(self, hints: Sequence[OpenHint]) -> None:
         ids = list(dict.fromkeys(hint.object_id for hint in hints))
+        if any(hint.attempts for hint in hints):
+            await self._postpone(hints)  # beforehand: whoever asks for the one that ends its process counts nothing afterwards
         try:
             await self._fetcher.fetch(ids, [hint.seq for hint in hints])
         except BlamedError as blamed:
@@ -109,14 +101,13 @@ class HintReader:
         for half in ([hint for hint in hints if (hint.object_id in first) is side] for side in (True, False)):
             await self._answer(half)
 
-    async def _postpone(self, hints: Sequence[OpenHint], error: WellkeptError) -> None:
+    async def _postpone(self, hints: Sequence[OpenHint], error: WellkeptError | None = None) -> None:
         now = self._desk.clock.now()
         asked = round((getattr(error, "retry_after", None) or 0) * 1000)
-        waits = [(hint.seq, now + max(asked, back_off_ms(hint.attempts))) for hint in hints]
 
         def job(tx: Tx) -> None:
             self._desk.run.check(tx)
-            inbox.postpone(tx, waits)
+            inbox.postpone(tx, hints, now, at_least=asked)
 
         await self._desk.store.write(job)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 from wellkept.errors import LeaseLostError, WellkeptError
 from wellkept.events import Event
 from wellkept.logs import log_fields
-from wellkept.pipeline.inbox import back_off_ms
 from wellkept.pipeline.report import RunReport
 from wellkept.redact import redact_exception
 from wellkept.serve.labour import Labour
@@ -205,8 +204,7 @@ class Conductor:
             elif outcome == "parked":
                 schedules.park(tx, task.instances)
             if outcome == "failed" and task.kind == "hints":
-                open_hints = inbox.due_until(tx, task.newest_hint, now)
-                inbox.postpone(tx, [(hint.seq, now + back_off_ms(hint.attempts)) for hint in open_hints])
+                inbox.suspect(tx, now, now + inbox.BACK_OFF_MS, until=task.newest_hint)
 
         await self._store.write(job)
 

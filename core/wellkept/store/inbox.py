@@ -1,4 +1,9 @@
-"""The inbox: what webhooks hinted at, kept durably until it was read again from the vendor."""
+"""The inbox: what webhooks hinted at, kept durably until it was read again from the vendor.
+
+**A hint that ends whoever asks for it** (the process dies, the run hangs) must stop neither the others nor the server. So what
+was due when a run died or hung is under suspicion, with one try each; a try of what is under suspicion is counted before it is
+made; those with the fewest tries come first, and the more tries, the fewer share a call. Soon the one stands alone, and waits.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,12 @@ from typing import NamedTuple
 
 from wellkept.source import Hint
 from wellkept.store.engine import Reader, Tx
+
+BACK_OFF_MS = 60_000
+"""Wait after the first failure; it doubles with each further one."""
+
+BACK_OFF_MOST_MS = 3_600_000
+"""The longest wait."""
 
 
 class OpenHint(NamedTuple):
@@ -32,21 +43,26 @@ def newest(reader: Reader) -> int:
     return int(reader.value("SELECT MAX(seq) FROM inbox") or 0)
 
 
-def due(reader: Reader, instance: str, stream: str, now: int, *, after: int, until: int, limit: int = 500) -> list[OpenHint]:
-    """Return hints at single objects that may be tried now, in order of arrival: those after number `after`, to `until`."""
+def due(
+    reader: Reader, instance: str, stream: str, now: int, *, after: OpenHint | None, until: int, limit: int = 500
+) -> list[OpenHint]:
+    """Return hints at single objects that may be tried now: those tried least come first, in order of arrival.
+
+    Args:
+        reader: The store.
+        instance: Whose hints.
+        stream: Of which stream.
+        now: The present instant, epoch ms.
+        after: The last one that was returned; None begins.
+        until: The number of the newest hint that counts.
+        limit: How many at most.
+    """
+    attempts, seq = (-1, 0) if after is None else (after.attempts, after.seq)
     rows = reader.rows(
         "SELECT seq, object_id, attempts FROM inbox WHERE instance = ? AND stream = ? AND done_at IS NULL"
-        " AND not_before <= ? AND seq > ? AND seq <= ? AND object_id <> '' ORDER BY seq LIMIT ?",
-        (instance, stream, now, after, until, limit),
-    )
-    return [OpenHint(*row) for row in rows]
-
-
-def due_until(reader: Reader, until: int, now: int) -> list[OpenHint]:
-    """Return all hints that may be tried now, to number `until`, in order of arrival."""
-    rows = reader.rows(
-        "SELECT seq, object_id, attempts FROM inbox WHERE done_at IS NULL AND not_before <= ? AND seq <= ? ORDER BY seq",
-        (now, until),
+        " AND not_before <= ? AND seq <= ? AND object_id <> '' AND (attempts > ? OR attempts = ? AND seq > ?)"
+        " ORDER BY attempts, seq LIMIT ?",
+        (instance, stream, now, until, attempts, attempts, seq, limit),
     )
     return [OpenHint(*row) for row in rows]
 
@@ -93,11 +109,39 @@ def settle_reads(tx: Tx, instance: str, stream: str, newest: int, now: int) -> N
     )
 
 
-def postpone(tx: Tx, later: Sequence[tuple[int, int]]) -> None:
-    """Note a failed try of hints, given as (number, epoch ms before which they are not tried again)."""
+def back_off_ms(attempts: int) -> int:
+    """Return how long a hint waits that has failed once more, after so many failures before."""
+    return min(BACK_OFF_MS << min(attempts, 10), BACK_OFF_MOST_MS)
+
+
+def postpone(tx: Tx, hints: Sequence[OpenHint], now: int, at_least: int = 0) -> None:
+    """Count one more try than a reader saw, and put hints off; to do so twice does no more than once.
+
+    Args:
+        tx: The transaction.
+        hints: As they were before the try.
+        now: The present instant, epoch ms.
+        at_least: Milliseconds for which the vendor asked.
+    """
     tx.many(
-        "UPDATE inbox SET attempts = attempts + 1, not_before = ? WHERE seq = ?",
-        [(not_before, seq) for seq, not_before in later],
+        "UPDATE inbox SET attempts = ?, not_before = ? WHERE seq = ?",
+        [(hint.attempts + 1, now + max(at_least, back_off_ms(hint.attempts)), hint.seq) for hint in hints],
+    )
+
+
+def suspect(tx: Tx, now: int, not_before: int, until: int) -> None:
+    """Put everything that is due under suspicion of having ended the run that asked for it.
+
+    Args:
+        tx: The transaction.
+        now: The present instant, epoch ms.
+        not_before: When they may be tried again, epoch ms.
+        until: The number of the newest hint that the run may have known.
+    """
+    tx.execute(
+        "UPDATE inbox SET attempts = CASE WHEN attempts = 0 THEN 1 ELSE attempts END, not_before = ?"
+        " WHERE done_at IS NULL AND not_before <= ? AND seq <= ?",
+        (not_before, now, until),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, get_args
 from wellkept.errors import RetryableError
 from wellkept.events import Event
 from wellkept.redact import redact_exception
-from wellkept.store import locks, owners
+from wellkept.store import inbox, locks, owners
 from wellkept.store.engine import Reader, Store, Tx
 from wellkept.store.heartbeat import Heartbeat
 
@@ -399,6 +399,8 @@ def _start(tx: Tx, kind: RunKind, owner: str, lease: float, now: int) -> Run:
         raise RunUnderWayError(f"{holder} is working on the store", retry_after=lease, guidance="wait until it has ended")
     for row in open_runs:
         _interrupt(tx, row, now)
+    if open_runs:
+        inbox.suspect(tx, now, now, until=inbox.newest(tx))
     run = Run(id=f"{_stamp(now)}-{epoch}", kind=kind, owner=owner, epoch=epoch, started_at=now, lease_seconds=lease)
     tx.execute(
         "INSERT INTO runs (id, kind, state, started_at, heartbeat_at, host, pid) VALUES (?, ?, 'running', ?, ?, ?, ?)",
