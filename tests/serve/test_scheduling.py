@@ -19,6 +19,7 @@ from wellkept.serve.leadership import Leadership
 from wellkept.serve.timetable import Due, timetable
 from wellkept.steps import Steps, Terms
 from wellkept.store import inbox, locks, runs, schedules
+from wellkept.store.inbox import OpenHint
 from wellkept.store.runs import RunStoppedError
 from wellkept.testing import FakeClock
 
@@ -114,7 +115,7 @@ def test_hints_that_failed_come_back_when_they_are_due(bench: Bench, clock: Fake
     task = dispatcher.next()
     assert task is not None
     dispatcher.begun(task, clock.now())
-    bench.store.write_now(lambda tx: inbox.postpone(tx, [(1, clock.now() + 60_000)]))
+    bench.store.write_now(lambda tx: inbox.postpone(tx, [OpenHint(1, "a", 0)], clock.now()))
     clock.advance(59)
     assert dispatcher.next() is None
     clock.advance(1)

@@ -34,6 +34,7 @@ from wellkept.serve.metrics import Metrics
 from wellkept.serve.site import site, webhook_sources
 from wellkept.serve.tracing import Tracing
 from wellkept.steps import Steps
+from wellkept.store import schedules
 from wellkept.testing import FakeClock, Server
 from wellkept.webhooks import make_app
 
@@ -60,6 +61,7 @@ def pages(home: Home, clock: FakeClock) -> Iterator[Site]:
     with home.open(clock) as runtime:
         metrics = Metrics(
             runtime.store,
+            names=runtime.instances,
             stale_after={("probe", "accounts"): timedelta(hours=2)},
             next_runs=lambda _fired, now: {"probe": now + 60_000},
             leads=lambda: True,
@@ -111,6 +113,10 @@ def test_a_server_whose_disk_is_full_is_not_ready(pages: Site, clock: FakeClock)
 async def test_metrics_say_how_things_stand(pages: Site, clock: FakeClock) -> None:
     assert pages.metric('wellkept_stream_stale{instance="probe",stream="accounts"}') == 1
     await Steps(pages.runtime).run()
+    await pages.runtime.store.write(lambda tx: schedules.fire(tx, ["removed"], clock.now()))
+    await pages.runtime.store.write(
+        lambda tx: tx.execute("INSERT INTO instances (instance, plugin, state) VALUES ('removed', 'probe', 'paused')")
+    )
     clock.advance(3600)
     body = b'{"id": "e1", "object": "x1"}'
     assert pages.client.post("/webhooks/probe", content=body, headers={"x-signature": sign(body)}).status_code == 200
@@ -129,6 +135,8 @@ async def test_metrics_say_how_things_stand(pages: Site, clock: FakeClock) -> No
     assert pages.metric('wellkept_webhooks_total{instance="",status="404"}') == 1
     assert pages.metric('wellkept_schedule_next_timestamp_seconds{instance="probe"}') == clock.now() / 1000 + 60
     assert pages.metric('wellkept_instance_state{instance="probe",state="ok"}') == 1
+    assert pages.metric('wellkept_instance_state{instance="removed",state="paused"}') is None
+    assert pages.metric('wellkept_schedule_fired_timestamp_seconds{instance="removed"}') is None
     clock.advance(3600)
     assert pages.metric('wellkept_stream_stale{instance="probe",stream="accounts"}') == 1
 

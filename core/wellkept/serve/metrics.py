@@ -6,7 +6,7 @@ the store when somebody asks, so that a server which stands by tells the same as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ class Metrics:
 
     Args:
         store: How things stand.
+        names: Of the instances that are configured: of others that the store remembers nothing is told.
         stale_after: Age after which a stream's data no longer count, by (instance, stream), of all streams that are configured.
         next_runs: Returns when each instance runs next, epoch ms, from its last firings.
         leads: Says whether this server schedules.
@@ -47,6 +48,7 @@ class Metrics:
         self,
         store: Store,
         *,
+        names: Collection[str],
         stale_after: Mapping[tuple[str, str], timedelta],
         next_runs: Callable[[Mapping[str, schedules.Fired], int], Mapping[str, int]],
         leads: Callable[[], bool],
@@ -64,7 +66,7 @@ class Metrics:
         self._webhook_seconds = Histogram(
             "wellkept_webhook_seconds", "Time to answer a webhook.", registry=self._registry, buckets=WEBHOOK_BUCKETS
         )
-        self._registry.register(_State(store, stale_after, next_runs, leads))
+        self._registry.register(_State(store, names, stale_after, next_runs, leads))
 
     def observe(self, event: Event) -> None:
         """Count an event."""
@@ -104,11 +106,13 @@ class _State(Collector):
     def __init__(
         self,
         store: Store,
+        names: Collection[str],
         stale_after: Mapping[tuple[str, str], timedelta],
         next_runs: Callable[[Mapping[str, schedules.Fired], int], Mapping[str, int]],
         leads: Callable[[], bool],
     ) -> None:
         self._store = store
+        self._names = names
         self._stale_after = stale_after
         self._next_runs = next_runs
         self._leads = leads
@@ -145,7 +149,7 @@ class _State(Collector):
             "schedule_fired_timestamp_seconds",
             "When an instance was last let run.",
             ["instance"],
-            {(name,): item.last_fired / 1000 for name, item in fired.items()},
+            {(name,): item.last_fired / 1000 for name, item in fired.items() if name in self._names},
         )
         yield _gauge(
             "schedule_next_timestamp_seconds",
@@ -182,7 +186,7 @@ class _State(Collector):
         yield _gauge("dead_letters_open", "Rows that could not be understood.", ["instance", "stream"], letters)
 
     def _of_instances(self, reader: Reader) -> Iterator[Metric]:
-        rows = instances.overview(reader)
+        rows = [row for row in instances.overview(reader) if row.instance in self._names]
         states = {(row.instance, state): int(row.state == state) for row in rows for state in ("ok", "paused", "disabled")}
         yield _gauge(
             "instance_state", "1 for the state that the breaker has put an instance in.", ["instance", "state"], states

@@ -267,6 +267,7 @@ class Server:
     def _metrics(self) -> Metrics:
         return Metrics(
             self._runtime.store,
+            names=self._runtime.instances,
             stale_after=stale_limits(self._runtime),
             next_runs=self._timetable.upcoming,
             leads=lambda: self._leadership.held,
