@@ -22,6 +22,7 @@ from wellkept.records import Json, Record
 from wellkept.steps import Steps
 from wellkept.store import outbox
 from wellkept.testing.clock import FakeClock
+from wellkept.testing.conformance.apart import changed
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.calls import calls, sending
 from wellkept.testing.conformance.case import Case, kinds
@@ -109,9 +110,10 @@ class ActionTests(Case):
         return {}
 
     def circumstances(self, vendor: Any) -> Mapping[str, Callable[[], object]]:
-        """Return what may be otherwise at the vendor when something is written, by name.
+        """Return what may be otherwise when something is written, by name: at the vendor, or in the configuration.
 
-        Each comes on top of those before it, except for faults, which pass. What is sent then, and what comes of it, stands in
+        Each comes on top of those before it, except for faults, which pass. A mapping that one returns gives keys of the
+        plugin's table that differ from then on. What is sent then, and what comes of it, stands in
         a file beside the test. Of messages, it is the first of `messages` that is sent.
         """
         del vendor
@@ -211,12 +213,16 @@ class ActionTests(Case):
         trials: dict[str, tuple[Payload | None, Callable[[], object]]] = {"at first": (None, int)}
         trials |= {f"other values {at}": (payload, int) for at, payload in enumerate(self.others(), 1)}
         trials |= {name: (None, happens) for name, happens in self.circumstances(simulator).items()}
-        told: dict[str, Json] = {}
+        table, told = request.getfixturevalue("table"), dict[str, Json]()
         for number, (name, (payload, happens)) in enumerate(trials.items(), 1):
             bench.clock.advance((self.start + number * DAY - bench.clock.now()) / 1000)  # pauses end, and times are the same
+            keys = happens()
+            if isinstance(keys, Mapping):
+                table = changed(table, keys)
+                bench.write({**table, "live": True})
+                bench.reopen()
             wishes.payload = self.wish(bench, wishes, number) if payload is None else payload
             wishes.round = number
-            happens()
             action = _action(bench, wishes.payload)
             told[name] = calls(action, lambda: self.arrived(simulator), lambda: _run(bench), in_order=not self.over_http)
             self.mend(simulator)

@@ -37,9 +37,22 @@ def kinds(*names: Kind) -> Callable[[Test], Test]:
     return mark
 
 
+def told_by(hook: str) -> Callable[[Test], Test]:
+    """Mark a test that tries what a hook of the author's tells; where there is none it is not collected."""
+
+    def mark(test: Test) -> Test:
+        vars(test)["told_by"] = hook
+        return test
+
+    return mark
+
+
 def applies(case: Any, test: Callable[..., Any], fixtures: Collection[str]) -> bool:
     """Say whether a standard test means anything for what is tried; called by the pytest plugin."""
     if "wire" in fixtures and not case.over_http:
+        return False
+    hook = vars(test).get("told_by")
+    if hook is not None and getattr(case, hook).__module__.startswith(f"{__package__}."):
         return False
     only = vars(test).get("kinds")
     return only is None or case().payload(1).kind in only

@@ -11,6 +11,7 @@ import pytest
 from wellkept.admission import Checked
 from wellkept.records import Json
 from wellkept.testing.clock import FakeClock
+from wellkept.testing.conformance.apart import changed
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.case import Case, dispose
 from wellkept.testing.conformance.written import Written, without
@@ -26,11 +27,12 @@ class PluginTests(Case):
 
     # --- to be overridden, where the vendor can do it ---
 
-    def troubles(self, vendor: Any) -> Mapping[str, Callable[[], Mapping[str, Json] | None]]:
+    def troubles(self, vendor: Any) -> Mapping[str, Callable[[], object]]:
         """Return what may be wrong, or otherwise, with an account, a credential or the configuration, by name.
 
-        Each is called on a vendor of its own, lets it be so, and may return keys of the plugin's table that differ then. What
-        the check and the streams say of it stands in a file beside the test.
+        Each is called on a vendor of its own and lets it be so; a mapping that it returns gives keys of the plugin's table that
+        differ then. What is wrong with the configuration, or else what the check and the streams say, stands in a file beside
+        the test.
         """
         del vendor
         return {}
@@ -94,8 +96,7 @@ class PluginTests(Case):
             switch.app = vendor if isinstance(vendor, Simulator) else None
             for variable, value in self.secrets(vendor).items():
                 monkeypatch.setenv(variable, value)
-            keys = {**self.keys(vendor, url), **((self.troubles(vendor)[name]() or {}) if told else {})}
-            keys = {key: value for key, value in keys.items() if value is not None}
+            keys = changed(self.keys(vendor, url), self.troubles(vendor)[name]() if told else None)
             with Bench(tmp_path / name, self.plugin, keys, clock=clock, settings=self.settings) as bench:
                 told[name] = without(_found(bench), [url, str(tmp_path), *self.hidden(vendor)])
             dispose(vendor)
@@ -104,8 +105,9 @@ class PluginTests(Case):
 
 def _found(bench: Bench) -> Mapping[str, Json]:
     """Return what a check says, and how the streams end, as it is written down."""
-    if bench.plugin not in bench.runtime.instances:
-        return {"problems": [str(problem) for problem in bench.runtime.problems]}
+    bench.runtime.collect()
+    if bench.runtime.problems:
+        return {"problems": [f"{item}{f' ({item.mend})' if item.mend else ''}" for item in bench.runtime.problems]}
     found = _findings(bench.check())
     if not bench.streams:
         return found

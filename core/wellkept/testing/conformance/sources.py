@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import count, pairwise
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
@@ -16,8 +18,9 @@ from wellkept.pipeline.report import NOT_PERMITTED
 from wellkept.records import Json
 from wellkept.source import FetchingSource, Source, Stream, Window
 from wellkept.store import cursors
+from wellkept.testing.conformance.apart import Apart, Step
 from wellkept.testing.conformance.bench import Bench, everything_logged
-from wellkept.testing.conformance.case import streams_of
+from wellkept.testing.conformance.case import streams_of, told_by
 from wellkept.testing.conformance.plugins import PluginTests
 from wellkept.testing.conformance.written import Written, shown, without
 from wellkept.testing.faults import Fault
@@ -95,6 +98,17 @@ class SourceTests(PluginTests):
         mend: Callable[[], object] = vendor.faults.clear
         return mend
 
+    def stories(self, vendor: Any) -> Mapping[str, Sequence[Callable[[], object]]]:
+        """Return what may happen at the vendor over time, and how else it may be configured, by name, each in steps.
+
+        Each story is told to a vendor of its own, at an hour a step, or more where a step moves the vendor's clock. A step
+        changes what it likes; a mapping that it returns gives keys of the plugin's table that differ from then on. Then all
+        streams are read. How they end, what is stored then and was not before, what is put aside, and what the next read is
+        said to cost stands in a file beside the test.
+        """
+        del vendor
+        return {}
+
     def contents(self, vendor: Any) -> object:
         """Return all that a vendor holds which is not spoken to over HTTP, to see that nothing changes it; else None."""
         del vendor
@@ -147,6 +161,22 @@ class SourceTests(PluginTests):
         bench.read(stream)
         rows = {f"{type_}/{id_}": dict(sorted(row.items())) for (type_, id_), row in sorted(bench.rows(stream).items())}
         Written(self, request).holds(stream, rows)
+
+    @told_by("stories")
+    def test_stories_end_the_same(
+        self,
+        simulator: Any,
+        simulator_server: tuple[Switch, str],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        """Reading goes on: what happens over time, and rows of every kind in each configuration, end as a file says."""
+        apart = Apart(self, simulator_server, monkeypatch, tmp_path)
+        plain, told = apart.plain(), dict[str, Json]()
+        for name in self.stories(simulator):
+            told[name] = apart.told(name, partial(_steps, self, name), plain)
+        Written(self, request).holds("stories", without(told, apart.hidden))
 
     def test_rows_come_while_reading(self, bench: Bench, wire: Simulator, stream: str) -> None:
         """Memory is flat: rows are handed on as they come, and are not gathered until the end."""
@@ -384,6 +414,10 @@ def _broken_off(bench: Bench, vendor: Any, stream: str, passing: int) -> bool:
     bench.result(stream)
     vendor.faults.clear()
     return any(entry.fault for entry in vendor.log.requests)
+
+
+def _steps(case: SourceTests, name: str, vendor: Any) -> Sequence[Step]:
+    return case.stories(vendor)[name]
 
 
 def _offer(stream: Stream) -> Mapping[str, Json]:

@@ -15,6 +15,9 @@ import pytest
 
 from wellkept.testing.faults import Logged
 
+LONGEST = 1_000
+"""Characters of what differs that are shown."""
+
 
 class Written:
     """The files of one test class.
@@ -37,7 +40,21 @@ class Written:
             self._folder.mkdir(exist_ok=True)
             file.write_text(text, encoding="utf-8")
         assert file.is_file(), f"{file.name} is missing: run pytest --accept-records, and read what it writes"
-        assert json.loads(text) == json.loads(file.read_text(encoding="utf-8")), f"{file.name} says something else"
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        other = _difference(json.loads(text), kept)
+        assert other is None, f"{file.name} says something else{other}"
+
+
+def _difference(found: Any, kept: Any, place: str = "") -> str | None:
+    """Return where two values differ first, and how; None where they do not."""
+    if found == kept:
+        return None
+    if isinstance(found, dict) and isinstance(kept, dict) and found.keys() == kept.keys():
+        return next(filter(None, (_difference(found[name], kept[name], f"{place} > {name}") for name in found)))
+    if isinstance(found, list) and isinstance(kept, list) and len(found) == len(kept):
+        pairs = enumerate(zip(found, kept, strict=True))
+        return next(filter(None, (_difference(new, old, f"{place} > {number}") for number, (new, old) in pairs)))
+    return f"{place}: {json.dumps(kept)[:LONGEST]}, and now it is {json.dumps(found)[:LONGEST]}"
 
 
 def shown(requests: Iterable[Logged]) -> list[str]:
