@@ -78,6 +78,8 @@ class MixpanelSimulator(Simulator):
         data_group_id: The id of the group key ``company_id``.
         spoilt: Lines that the next exports have among theirs.
         refused_ids: Ids whose updates are refused, and why.
+        verdict: What updates are answered with, instead of what became of them.
+        page: Fields of the next pages of profiles that are otherwise; None for one that is missing.
     """
 
     def __init__(
@@ -111,10 +113,13 @@ class MixpanelSimulator(Simulator):
         self.spoilt: list[bytes] = []
         self._early: list[float | None] = []
         self.refused_ids: dict[str, str] = {}
+        self.verdict: bytes | None = None
+        self.page: Mapping[str, Any] = {}
         self._export = Budget(self.clock, ((60, 3600), (3, 1)), concurrent=100, kept=limits)
         self._query = Budget(self.clock, ((60, 3600),), concurrent=5, kept=limits)
         self._snapshots: dict[str, list[str]] = {}
         self._sessions = 0
+        self._begun = self.clock.now() // 1000
 
     def add_service_account(self, name: str, secret: str, role: Literal["consumer", "analyst", "admin"] = "analyst") -> None:
         """Make a service account of this project, or change one."""
@@ -137,6 +142,10 @@ class MixpanelSimulator(Simulator):
         With None, those that were still to be given up go well.
         """
         self._early = [] if at is None else [*self._early, *[None] * after, at]
+
+    def keep_limits(self) -> None:
+        """Keep Mixpanel's limits from now on."""
+        self._export.kept = self._query.kept = True
 
     def forget_snapshots(self) -> None:
         """Let all sessions of profile queries end."""
@@ -257,7 +266,7 @@ class MixpanelSimulator(Simulator):
                 if page:
                     raise Refused(400, "session_id is needed for a page above 0")
                 self._sessions += 1
-                session = f"{self.clock.now() // 1000}-{self._sessions}"
+                session = f"{self._begun}-{self._sessions}"
                 self._snapshots[session] = self._matching(table, fields)
             ids = self._snapshots.get(session)
             if ids is None:
@@ -270,8 +279,9 @@ class MixpanelSimulator(Simulator):
                 "status": "ok",
                 "total": len(ids),
                 "results": [{"$distinct_id": id_, "$properties": table[id_]} for id_ in part],
+                **self.page,
             }
-            return _json(shown)
+            return _json({name: value for name, value in shown.items() if value is not None})
 
     def _matching(self, table: Mapping[str, Any], fields: Mapping[str, str]) -> list[str]:
         wanted = json.loads(fields["distinct_ids"]) if "distinct_ids" in fields else None
@@ -335,6 +345,8 @@ class MixpanelSimulator(Simulator):
                 except updates.Refusal as refusal:
                     failed.append({"index": index, "field": refusal.field, "message": refusal.message})
         good = len(sent) - len(failed)
+        if self.verdict is not None:
+            return Answer(200, {"content-type": "application/json"}, self.verdict)
         if not strict:
             return self._received(good > 0, verbose=verbose)
         if failed:
