@@ -43,26 +43,36 @@ def test_what_init_writes_names_its_schema_and_has_no_error(folder: Path, tmp_pa
     assert faults(folder, text.replace("access_token = ", "acess_token = ", 1)), "the first line is what makes it checked"
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "column"),
-    [
-        ('subdomain = "acme"', 'subdomian = "acme"', 13),
-        ('timezone = "UTC"', "timezone = 1", 12),
-        ("max_effects = 400", 'max_effects = "many"', 15),
-        ("max_share = 0.25", "max_share = 25", 13),
-        ('api_key = "env:STRIPE_API_KEY"', 'api_key = "rk_live_1"', 11),
-        ('tls = "none"', 'tls = "nine"', 7),
-        ('cooldown = "30d"', 'cooldown = "a month"', 12),
-        ('quiet_hours = "21:00-07:00"', "quiet_hours = 21", 15),
-    ],
-)
-def test_a_mistake_is_marked_where_it_stands(folder: Path, right: str, wrong: str, column: int) -> None:
+MISTAKES = [
+    ('subdomain = "acme"', 'subdomian = "acme"', 13),
+    ('timezone = "UTC"', "timezone = 1", 12),
+    ("max_effects = 400", 'max_effects = "many"', 15),
+    ("max_share = 0.25", "max_share = 25", 13),
+    ('api_key = "env:STRIPE_API_KEY"', 'api_key = "rk_live_1"', 11),
+    ('tls = "none"', 'tls = "nine"', 7),
+    ('cooldown = "30d"', 'cooldown = "a month"', 12),
+    ('quiet_hours = "21:00-07:00"', "quiet_hours = 21", 15),
+]
+
+
+@pytest.fixture(scope="module")
+def marked(folder: Path) -> dict[str, list[taplo.Fault]]:
+    """What is marked in the example with each of the mistakes, by the mistake."""
     text = (ROOT / "plugins.toml").read_text(encoding="utf-8")
-    assert text.count(right) == 1
-    changed = text.replace(right, wrong)
-    line = changed[: changed.index(wrong)].count("\n") + 1
-    places = {(fault.line, fault.column) for fault in faults(folder, changed)}
-    assert (line, column) in places
+    files = {}
+    for number, (right, wrong, _) in enumerate(MISTAKES):
+        assert text.count(right) == 1
+        files[wrong] = folder / f"mistake-{number}.toml"
+        files[wrong].write_text(text.replace(right, wrong), encoding="utf-8")
+    found = taplo.lint_all([*files.values()])
+    return {wrong: found[file] for wrong, file in files.items()}
+
+
+@pytest.mark.parametrize(("right", "wrong", "column"), MISTAKES)
+def test_a_mistake_is_marked_where_it_stands(marked: dict[str, list[taplo.Fault]], right: str, wrong: str, column: int) -> None:
+    text = (ROOT / "plugins.toml").read_text(encoding="utf-8")
+    line = text[: text.index(right)].count("\n") + 1
+    assert (line, column) in {(fault.line, fault.column) for fault in marked[wrong]}
 
 
 def test_an_unknown_key_marks_nothing_but_itself(folder: Path) -> None:
