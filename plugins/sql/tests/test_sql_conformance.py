@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -103,6 +103,63 @@ class TestSqlSource(SourceTests):
             "UPDATE customers SET mail = 'c1@company.example' WHERE id = 'c1'",
             "UPDATE payments SET paid = '2026-11-02T10:00:00Z' WHERE id = 1",
         )
+
+    def stories(self, vendor: Warehouse) -> Mapping[str, Sequence[Callable[[], object]]]:
+        customers, payments = self.QUERIES
+
+        def run(*statements: str) -> Callable[[], object]:
+            return lambda: vendor.run(*statements)
+
+        def query(base: Mapping[str, Any] = customers, **keys: Any) -> Callable[[], object]:
+            return lambda: {"queries": [{**base, **keys}]}
+
+        def put(number: int, name: str, changed: str) -> str:
+            return f"INSERT OR REPLACE INTO customers VALUES ('c{number}', 'Company {name}', NULL, '{changed}')"  # noqa: S608
+
+        days = 86_400
+        plain = "SELECT * FROM customers"
+        return {
+            "rows come late": [
+                query(lookback=60),
+                run(put(20, "in time", "2026-11-20T09:59:02"), put(21, "too late", "2026-11-20T09:59:01")),
+                run(put(22, "new", "2026-11-20T12:00:00")),
+                lambda: None,
+            ],
+            "nothing is looked back for": [
+                query(lookback=0),
+                run(put(9, "after", "2026-11-20T10:00:02"), put(1, "of then", "")),
+            ],
+            "a number is the cursor": [
+                query(payments, cursor="id", lookback=2, reconcile_days=0),
+                run("UPDATE payments SET cents = 1 WHERE id = 4", "UPDATE payments SET cents = 5 WHERE id = 5"),
+                run("DELETE FROM payments WHERE id = 3"),
+                lambda: vendor.clock.advance(400 * days),
+            ],
+            "all is read again after some days": [
+                query(reconcile_days=2),
+                run("DELETE FROM customers WHERE id = 'c3'"),
+                lambda: vendor.clock.advance(2 * days - 7_201),
+                lambda: vendor.clock.advance(2 * days),
+            ],
+            "rows are marked as gone": [
+                query(query=plain, params={}, deleted="mail"),
+                *(
+                    run(f"UPDATE customers SET mail = '{word}', changed = '2026-11-21' WHERE id = 'c2'")  # noqa: S608
+                    for word in ("No ", "yes")
+                ),
+            ],
+            "a row has no cursor": [query(), run("UPDATE customers SET changed = NULL WHERE id = 'c2'"), query(lookback=301)],
+            "a cursor of words": [
+                query(cursor="name", lookback=5),
+                lambda: None,
+                query(cursor="name", lookback=0),
+                run(put(30, "9", "")),
+            ],
+            "a query does not work": [
+                query(query="SELECT * FROM nowhere", params={}),
+                query(query=plain, params={}, id="nothing"),
+            ],
+        }
 
     def contents(self, vendor: Warehouse) -> object:
         return vendor.path.read_bytes()
