@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellkept.frame import Measure
+from wellkept.pipeline import figures
 from wellkept.pipeline.days import day_of, end_of, start_of
 from wellkept.pipeline.measure import Feed
 from wellkept.records import Account, Invoice, Person, Record, SurveyResponse, Ticket, Usage
@@ -297,3 +298,11 @@ def test_sums_beyond_the_database_are_exact_or_unknown(world: World) -> None:
     assert world.cell(plan, "due") == "anomaly"
     assert world.cell(plan, "due_usd") == "anomaly"
     assert world.cell(plan, "due_mean") == big
+
+
+edges = st.sampled_from([figures.LIMIT, figures.LIMIT + 1, -figures.LIMIT, -figures.LIMIT - 1])
+
+
+@given(st.one_of(st.lists(st.none() | kind, max_size=5) for kind in (st.floats(), st.integers() | edges, st.floats() | edges)))
+def test_a_column_is_believed_as_its_cells_are(values: list[Any]) -> None:
+    assert repr(list(figures.all_believed(values))) == repr(list(map(figures.believed, values)))

@@ -34,7 +34,7 @@ def ask(scorer: Scorer, frame: Frame, previous: Mapping[str, Score]) -> tuple[di
     if not len(frame):
         return results, problems
     try:
-        given = list(scorer.score(frame, previous))
+        given = [read_back(item) for item in scorer.score(frame, previous)]
     except Exception as error:  # noqa: BLE001 - whatever a plugin raises is reported by its name
         if len(frame) == 1:
             return {}, {frame.accounts[0]: redact_exception(error)}
@@ -44,8 +44,7 @@ def ask(scorer: Scorer, frame: Frame, previous: Mapping[str, Score]) -> tuple[di
             problems |= bad
         return results, problems
     wanted = set(frame.accounts)
-    for item in given:
-        answer = read_back(item)
+    for answer in given:
         if answer is None or answer.score.account not in wanted:
             return {}, dict.fromkeys(frame.accounts, "it returned something that is no score of an account it was asked for")
         account = answer.score.account
@@ -110,10 +109,10 @@ def _violation(scorer: Scorer, item: Score) -> str | None:
         return f"score {item.value} is not within {low} and {high}"
     if item.band not in (scorer.bands or (None,)):
         return f"unknown band {item.band!r}"
-    total = item.reference
-    for part in item.contributions:
-        exact = part.points.same_quantum(_CENT) or (part.points.is_finite() and part.points == round(part.points, 2))
-        if not exact:
-            return f"{part.points} points of {part.measure} have more than two decimals"
-        total += part.points
+    points = [part.points for part in item.contributions]
+    if not all(map(_CENT.same_quantum, points)):
+        for part in item.contributions:
+            if not (part.points.is_finite() and part.points == round(part.points, 2)):
+                return f"{part.points} points of {part.measure} have more than two decimals"
+    total = sum(points, item.reference)
     return None if total == item.value else f"contributions end at {total}, not at the score {item.value}"

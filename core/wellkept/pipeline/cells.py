@@ -190,6 +190,8 @@ class Cells:
                 ]
             elif figure.finish is figures.plain:
                 values = aggregates[figure.slots[0]]
+            elif figure.finish is figures.believed:
+                values = figures.all_believed(aggregates[figure.slots[0]])
             else:
                 values = list(map(figure.finish, *[aggregates[place] for place in figure.slots]))
             if figure.part.money and at_home:
@@ -244,7 +246,7 @@ def _computed(plan: Plan, sheet: _Sheet) -> dict[str, Sequence[Value]]:
     for name, computed in plan.formulas.items():
         names = computed.value.names
         known = {other: table.get(other) or [None] * len(sheet.accounts) for other in names}
-        values = list(map(figures.believed, computed.value.evaluate_all(known, len(sheet.accounts))))
+        values = list(figures.all_believed(computed.value.evaluate_all(known, len(sheet.accounts))))
         if Unknown in set(map(type, values)):
             for index, value in enumerate(values):
                 if type(value) is Unknown:

@@ -367,7 +367,7 @@ class Compiler:
             halves = (f"{value} / {figures.BILLION}", f"{value} % {figures.BILLION}")
             sums = [Slot(f"SUM({half}){only}", "add", params) for half in halves]
         if aggregate == "sum":
-            return sums, figures.total
+            return sums, figures.total if len(sums) > 1 else figures.believed
         return [Slot(f"COUNT({value}){only}", "add", params), *sums], figures.money_average if part.money else figures.average
 
     def _one(self, part: Part) -> Finish:

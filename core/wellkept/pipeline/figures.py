@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import NoneType
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,17 @@ def believed(value: Any) -> Any:
     return value if value is None or -LIMIT <= value <= LIMIT else ANOMALY
 
 
+def all_believed(values: Sequence[Any]) -> Sequence[Any]:
+    """Return a column of numbers, with those marked that are not credible: nearly always there are none."""
+    kinds = set(map(type, values))
+    if kinds <= {float, NoneType} and all(map(math.isfinite, filter(None, values))):
+        return values
+    known = [value for value in values if value is not None] if kinds == {int, NoneType} else values if kinds == {int} else ()
+    if known and min(known) >= -LIMIT and max(known) <= LIMIT:
+        return values
+    return list(map(believed, values))
+
+
 def plain(value: Any) -> Any:
     """Return the aggregate itself."""
     return value
@@ -101,12 +113,12 @@ def money_average(count: int | None, *parts: Any) -> Any:
 def median(values: Sequence[Any]) -> Any:
     """Return the value in the middle of values in order, of an even number the mean of the two there."""
     middle = values[(len(values) - 1) // 2 : len(values) // 2 + 1]
-    return average(len(middle), sum(middle))
+    return believed(sum(middle) / len(middle)) if middle else None
 
 
 def p90(values: Sequence[Any]) -> Any:
     """Return the smallest of values in order that at least 90 of 100 do not exceed."""
-    return average(1, values[(len(values) * 9 + 9) // 10 - 1]) if values else None
+    return believed(values[(len(values) * 9 + 9) // 10 - 1] / 1) if values else None
 
 
 QUANTILES: Mapping[str, Finish] = {"median": median, "p90": p90}
