@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wellkept.action import Outcome, StateAction, StateDelivery
 from wellkept.effects import Effect, Target
-from wellkept.pipeline.outgoing import OURS
+from wellkept.pipeline.outgoing import OURS, Outgoing
 from wellkept.pipeline.worker import Stop, Worker, batches
 from wellkept.records import Json
 from wellkept.redact import redact_exception
@@ -18,6 +19,9 @@ from wellkept.store.outbox import Change, Entry
 
 Values = Mapping[str, Json]
 
+LOOK_AGAIN_MS = 5_000
+"""How long a batch may wait, claimed, for the call before it; after that its reasons are looked at again."""
+
 
 class Addressed(NamedTuple):
     """An effect, and the vendor record that it is for."""
@@ -27,7 +31,29 @@ class Addressed(NamedTuple):
 
 
 class StateWorker(Worker[StateAction]):
-    """See `Worker`."""
+    """See `Worker`.
+
+    While a call is under way the next batch is looked at and claimed, in one commit with what came of the call before. So
+    calls follow each other without a pause, and two batches at most are claimed at the same time.
+    """
+
+    def __init__(self, out: Outgoing, instance: str, action: StateAction) -> None:
+        super().__init__(out, instance, action)
+        self._call: asyncio.Task[list[Outcome]] | None = None
+        self._called: Sequence[Claim] = ()
+        self._tried: list[tuple[Claim, Outcome]] = []
+        self._targets: dict[int, Target] = {}
+
+    async def work(self) -> None:
+        """Go through what is due. However that ends, what came of calls is written down."""
+        try:
+            await super().work()
+        except asyncio.CancelledError:
+            if self._call is not None:
+                self._call.cancel()
+            raise
+        finally:
+            await self._finish()
 
     async def handle(self, entries: Sequence[Entry]) -> None:
         """Deliver a page in rounds: each round has one effect per target at most, the oldest."""
@@ -80,13 +106,25 @@ class StateWorker(Worker[StateAction]):
         await self.mark_dry([entry for entry, _ in ready])
 
     async def _send(self, ready: Sequence[Addressed]) -> None:
+        if not {target for _, target in ready}.isdisjoint(self._targets.values()):
+            await self._finish()
         priors = await self._priors(ready)
         if priors is None:
             return
-        targets = {entry.seq: target for entry, target in ready}
         held = await self._claim([entry for entry, _ in ready if entry.key in priors], priors)
+        waited = await self._answer()
         if not held:
             return
+        if self.patience.is_over:
+            await self._give_back(held)
+        elif waited and self.out.clock.now() - (held[0].entry.claimed_at or 0) > LOOK_AGAIN_MS:
+            await self._give_back(held)
+            ours = {claim.entry.seq for claim in held}
+            await self._batch([item for item in ready if item.entry.seq in ours])
+        else:
+            await self._begin_call(held, {entry.seq: target for entry, target in ready})
+
+    async def _begin_call(self, held: Sequence[Claim], targets: Mapping[int, Target]) -> None:
         deliveries = [
             StateDelivery(
                 key=claim.entry.key,
@@ -100,7 +138,36 @@ class StateWorker(Worker[StateAction]):
         async def send() -> Sequence[Outcome]:
             return await self.action.deliver(deliveries)
 
-        await self.settle(held, await self.attempt(held, send), lambda _tx, _changes: None)
+        self._call, self._called = asyncio.create_task(self.attempt(held, send)), held
+        self._targets |= {claim.entry.seq: targets[claim.entry.seq] for claim in held}
+        await asyncio.sleep(0)  # let it leave before anything else is done
+
+    async def _answer(self) -> bool:
+        """Wait for the call that is under way; returns whether there was one."""
+        if self._call is None:
+            return False
+        call, self._call = self._call, None
+        self._tried += zip(self._called, await call, strict=True)
+        return True
+
+    async def _write_down(self) -> None:
+        """Settle what was tried."""
+        tried, self._tried = self._tried, []
+        if tried:
+            await self.settle([held for held, _ in tried], [outcome for _, outcome in tried], lambda _tx, _changes: None)
+            for held, _ in tried:
+                del self._targets[held.entry.seq]
+
+    async def _finish(self) -> None:
+        """Wait for the call that is under way, and settle all that was tried."""
+        try:
+            await self._answer()
+        finally:
+            await self._write_down()
+
+    async def _give_back(self, held: Sequence[Claim]) -> None:
+        """Leave claimed effects as they were: they have not left."""
+        await self.write(lambda tx: claims.give_back(tx, held, now=self.out.clock.now()))
 
     async def _priors(self, ready: Sequence[Addressed]) -> dict[str, Values] | None:
         """Return, by effect, what stands at the vendor in fields that we never pushed; None when it cannot be told.
@@ -110,16 +177,17 @@ class StateWorker(Worker[StateAction]):
         priors: dict[str, Values] = {}
         unknown: dict[str, tuple[Target, list[str]]] = {}
         with self.out.store.read() as reader:
-            accepted = pushed.load_all(reader, [target for _, target in ready], self.capability)
+            sent = pushed.sent(reader, [target for _, target in ready], self.capability)
         for entry, target in ready:
             priors[entry.key] = {}
             if entry.prior is None:
-                ours = accepted.get(target, {})
-                fields = [field for field in entry.fields if field not in ours or ours[field].effect_key is None]
+                ours = sent.get(target, ())
+                fields = [field for field in entry.fields if field not in ours]
                 if fields:
                     unknown[entry.key] = (target, fields)
         if not unknown:
             return priors
+        await self._finish()  # an instance makes one call after another
         present = await self._present(unknown)
         if isinstance(present, str):
             self.patience.note(present, failed=True)
@@ -152,6 +220,7 @@ class StateWorker(Worker[StateAction]):
         return dict(zip(wanted, found, strict=True))
 
     async def _claim(self, entries: Sequence[Entry], priors: Mapping[str, Values]) -> list[Claim]:
+        """Claim effects, in one commit with what came of earlier ones; neither is lost when the other one fails."""
         held: list[Claim] = []
         run = self.out.run.id
 
@@ -160,6 +229,12 @@ class StateWorker(Worker[StateAction]):
             held[:] = claimed
             return changes
 
-        for change in await self.write(job, durable=True):
+        writing = asyncio.create_task(self._write_down())
+        await asyncio.sleep(0)  # it is sent first
+        try:
+            claimed = await self.write(job, durable=True)
+        finally:
+            await writing
+        for change in claimed:
             self.show(change.entry, "done", change.note)
         return held

@@ -71,6 +71,12 @@ class Worker(ABC, Generic[A]):
         """Deliver everything that is due, or show it where the instance is not live."""
         if self.live:
             await self._hold_backlog()
+        await self.work()
+        if self.patience.is_spent:
+            self.out.report.failures.setdefault(self.instance, self.patience.reason)
+
+    async def work(self) -> None:
+        """Go through what is due, page by page."""
         await self.begin()
         for state in SCANS:
             after = 0
@@ -78,8 +84,6 @@ class Worker(ABC, Generic[A]):
                 after = page[-1].seq
                 mine = [entry for entry in page if self.out.routes.choose(entry).instance == self.instance]
                 await self.handle(mine)
-        if self.patience.is_spent:
-            self.out.report.failures.setdefault(self.instance, self.patience.reason)
 
     async def begin(self) -> None:
         """Do what comes before the effects that are due."""

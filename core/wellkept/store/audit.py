@@ -16,6 +16,7 @@ import msgspec
 
 from wellkept.records import Json
 from wellkept.store.connection import Reader, Tx
+from wellkept.store.updates import insert_rows
 
 _HEAD = "audit_head"
 _GENESIS = "0" * 64
@@ -86,10 +87,8 @@ def append_all(tx: Tx, told: Sequence[Told], *, now: int, random: Callable[[int]
         digest = _link(*link)
         links.append((*link, digest))
         bodies.append((seq, subject, salt, text))
-    tx.many(
-        "INSERT INTO audit (seq, at, kind, subject_digest, body_digest, previous, digest) VALUES (?, ?, ?, ?, ?, ?, ?)", links
-    )
-    tx.many("INSERT INTO audit_bodies (seq, subject, salt, body) VALUES (?, ?, ?, ?)", bodies)
+    insert_rows(tx, "audit (seq, at, kind, subject_digest, body_digest, previous, digest)", links)
+    insert_rows(tx, "audit_bodies (seq, subject, salt, body)", bodies)
     tx.execute(
         "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         (_HEAD, f"{seq}:{digest}"),

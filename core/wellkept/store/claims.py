@@ -38,11 +38,13 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         entry: The row as it was claimed, in ``sending``.
         doubtful: An earlier try is in doubt; this one repeats it under the same key.
         fields: What a ``state`` effect has to send: its fields without those that the vendor has already.
+        before: The row as it was before; None for a claim that a dead process left behind.
     """
 
     entry: Entry
     doubtful: bool = False
     fields: Mapping[str, Json] = {}
+    before: Entry | None = None
 
 
 def claim(tx: Tx, entry: Entry, *, run: str, now: int, instance: str, target: Target | None = None) -> Claim | None:
@@ -68,7 +70,7 @@ def claim(tx: Tx, entry: Entry, *, run: str, now: int, instance: str, target: Ta
         columns |= {"target_instance": target.instance, "target_type": target.type, "target_id": target.id}
     move, claimed = _taken(fresh, run, now, columns)
     outbox.move_all(tx, [move], now=now)
-    return Claim(entry=claimed, doubtful=fresh.state == "unknown")
+    return Claim(entry=claimed, doubtful=fresh.state == "unknown", before=fresh)
 
 
 def claim_states(
@@ -93,13 +95,14 @@ def claim_states(
         return [], []
     capability = fresh[0][0].capability
     under_way = "SELECT instance, target_type, target_id FROM outbox WHERE state = 'sending' AND capability = ?"
-    busy = {Target(instance=instance, type=type_, id=id_) for instance, type_, id_ in tx.all(under_way, (capability,))}
+    busy = set(tx.all(under_way, (capability,)))
     accepted = pushed.load_all(tx, [target for _, target in fresh], capability)
     taken: list[outbox.Move] = []
     held: list[Claim] = []
     known: list[Entry] = []
     for entry, target in fresh:
-        if target in busy:
+        place = (target.instance, target.type, target.id)
+        if place in busy:
             continue
         ours = accepted.get(target, {})
         fields = {
@@ -116,8 +119,8 @@ def claim_states(
         move, claimed = _taken(entry, run, now, {"prior": pushed.canonical(kept)})
         taken.append(move)
         if fields:
-            busy.add(target)
-            held.append(Claim(entry=claimed, fields=fields))
+            busy.add(place)
+            held.append(Claim(entry=claimed, fields=fields, before=entry))
         else:
             known.append(claimed)
     outbox.move_all(tx, taken, now=now)
@@ -178,9 +181,28 @@ def _taken(fresh: Entry, run: str, now: int, columns: Mapping[str, Any]) -> tupl
 
 
 def _target(entry: Entry) -> Target:
-    if entry.target is None:
+    target = entry.target
+    if target is None:
         raise outbox.IllegalMoveError(f"effect {entry.key} has no target yet")
-    return entry.target
+    return target
+
+
+_OF_A_CLAIM = ("hold", "attempts", "first_sent_at", "claimed_at", "claimed_by", "not_before", "prior")
+"""Columns that a claim of a ``state`` effect sets."""
+
+
+def give_back(tx: Tx, held: Sequence[Claim], *, now: int) -> list[Change]:
+    """Undo claims of ``state`` effects that have certainly not left; a claim that was taken over meanwhile is left alone."""
+    ours = _still_ours(tx, [(claim, Outcome.retry("it has not left")) for claim in held])
+    moves = [
+        outbox.Move(claim.entry, before.state, before.note, {name: getattr(before, name) for name in _OF_A_CLAIM})
+        for claim in held
+        if claim.entry.seq in ours and (before := claim.before) is not None
+    ]
+    changes = outbox.move_all(tx, moves, now=now)
+    for change in changes:
+        _yield_to_newer(tx, change.entry, change, now=now)
+    return changes
 
 
 def settle(tx: Tx, held: Claim, outcome: Outcome, *, now: int) -> Change | None:

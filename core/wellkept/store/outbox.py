@@ -445,6 +445,8 @@ def move_all(tx: Tx, moves: Sequence[Move], *, now: int) -> list[Change]:
     Raises:
         IllegalMoveError: As for `move`; then none of them may be committed.
     """
+    if not moves:
+        return []
     alike: dict[tuple[State, State, tuple[str, ...]], list[Move]] = {}
     for each in moves:
         entry, state = each.entry, each.state
@@ -469,7 +471,8 @@ def _update(tx: Tx, moves: Sequence[Move], now: int) -> None:
     }
     if after in FINAL:
         columns["settled_at"] = [now] * count
-    columns |= {name: [each.columns[name] for each in moves] for name in moves[0].columns}
+    if names := moves[0].columns.keys():
+        columns |= zip(names, zip(*(each.columns.values() for each in moves), strict=True), strict=True)
     if update_rows(tx, "outbox", [each.entry.seq for each in moves], columns, state=before) != count:
         those = f"effect {moves[0].entry.key}" if count == 1 else f"one of {count} effects"
         raise IllegalMoveError(f"{those} is no longer {before}")

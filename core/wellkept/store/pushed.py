@@ -6,13 +6,15 @@ when the outcome of a push is in doubt: what stands at the vendor is then unknow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from wellkept.effects import Target
 from wellkept.records import Json
 from wellkept.store.engine import Reader, Tx
+from wellkept.store.updates import insert_rows
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -52,19 +54,34 @@ def load(reader: Reader, target: Target, capability: str) -> dict[str, Fingerpri
 def load_all(reader: Reader, targets: Iterable[Target], capability: str) -> dict[Target, dict[str, Fingerprint]]:
     """Do what `load` does for many vendor records; those that have nothing from us are left out."""
     found: dict[Target, dict[str, Fingerprint]] = {}
-    places: dict[tuple[str, str], list[str]] = {}
-    for target in targets:
-        places.setdefault((target.instance, target.type), []).append(target.id)
-    for (instance, type_), ids in places.items():
-        rows = reader.all(
-            "SELECT target_id, field, value, effect_key, at FROM pushed WHERE instance = ? AND capability = ?"  # noqa: S608
-            f" AND target_type = ? AND target_id IN ({', '.join('?' * len(ids))})",
-            (instance, capability, type_, *ids),
-        )
-        for id_, field, text, key, at in rows:
-            target = Target(instance=instance, type=type_, id=id_)
-            found.setdefault(target, {})[field] = Fingerprint(text=text, effect_key=key, at=at)
+    for target, field, text, key, at in _of_all(reader, "field, value, effect_key, at", targets, capability):
+        found.setdefault(target, {})[field] = Fingerprint(text=text, effect_key=key, at=at)
     return found
+
+
+def sent(reader: Reader, targets: Iterable[Target], capability: str) -> dict[Target, set[str]]:
+    """Return the fields of vendor records that have been sent; records without any are left out."""
+    found: dict[Target, set[str]] = {}
+    for target, field in _of_all(reader, "field", targets, capability, " AND effect_key IS NOT NULL"):
+        found.setdefault(target, set()).add(field)
+    return found
+
+
+def _of_all(
+    reader: Reader, columns: str, targets: Iterable[Target], capability: str, where: str = ""
+) -> Iterator[tuple[Any, ...]]:
+    """Yield columns of what vendor records have from us, each row after its record."""
+    places: dict[tuple[str, str], dict[str, Target]] = {}
+    for target in targets:
+        places.setdefault((target.instance, target.type), {})[target.id] = target
+    for (instance, type_), named in places.items():
+        rows = reader.all(
+            f"SELECT target_id, {columns} FROM pushed WHERE instance = ? AND capability = ?"  # noqa: S608 - our own names
+            f" AND target_type = ? AND target_id IN ({', '.join('?' * len(named))}){where}",
+            (instance, capability, type_, *named),
+        )
+        for id_, *values in rows:
+            yield named[id_], *values
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
@@ -82,17 +99,18 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 def accept(tx: Tx, accepted: Iterable[Accepted], *, now: int) -> None:
-    """Note values that the vendor has accepted."""
-    tx.many(
-        "INSERT INTO pushed (instance, capability, target_type, target_id, field, value, effect_key, at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (instance, capability, target_type, target_id, field)"
+    """Note values that the vendor has accepted; of one field the last one."""
+    rows: dict[tuple[str, ...], tuple[str | int, ...]] = {}
+    for each in accepted:
+        for field, value in each.fields.items():
+            place = (*each.place, field)
+            rows[place] = (*place, canonical(value), each.effect_key, now)
+    insert_rows(
+        tx,
+        "pushed (instance, capability, target_type, target_id, field, value, effect_key, at)",
+        list(rows.values()),
+        "ON CONFLICT (instance, capability, target_type, target_id, field)"
         " DO UPDATE SET value = excluded.value, effect_key = excluded.effect_key, at = excluded.at",
-        [
-            (*each.place, field, canonical(value), each.effect_key, now)
-            for each in accepted
-            for field, value in each.fields.items()
-        ],
     )
 
 

@@ -1,11 +1,30 @@
-"""Many rows changed by one statement, each in its own way."""
+"""Many rows written by one statement, each in its own way: one for each row takes longer than the rows themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from wellkept.store.connection import Tx
+
+ROWS_AT_ONCE = 100
+"""Rows that one statement inserts at most."""
+
+
+def insert_rows(tx: Tx, into: str, rows: Sequence[Sequence[Any]], then: str = "") -> None:
+    """Insert rows.
+
+    Args:
+        tx: The transaction.
+        into: The table and its columns, ``table (column, ...)``.
+        rows: Values in the order of the columns; with ``ON CONFLICT``, no two rows of the same key.
+        then: What follows the values.
+    """
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        values = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
+        tx.execute(f"INSERT INTO {into} VALUES {values} {then}", list(chain.from_iterable(part)))  # noqa: S608 - ours
 
 
 def update_rows(tx: Tx, table: str, seqs: Sequence[int], columns: Mapping[str, Sequence[Any]], *, state: str) -> int:
@@ -30,7 +49,7 @@ def update_rows(tx: Tx, table: str, seqs: Sequence[int], columns: Mapping[str, S
     if varying:
         row = f"({', '.join('?' * (1 + len(varying)))})"
         which = f" FROM (VALUES {', '.join([row] * len(seqs))}) AS one WHERE {table}.seq = one.column1"
-        params += [value for values in zip(seqs, *varying.values(), strict=True) for value in values]
+        params += chain.from_iterable(zip(seqs, *varying.values(), strict=True))
     else:
         which = f" WHERE seq IN ({', '.join('?' * len(seqs))})"
         params += seqs
