@@ -94,9 +94,9 @@ class PluginTests(Case):
             clock = FakeClock(self.start)
             vendor = self.vendor(clock)
             switch.app = vendor if isinstance(vendor, Simulator) else None
+            keys = changed(self.keys(vendor, url), self.troubles(vendor)[name]() if told else None)
             for variable, value in self.secrets(vendor).items():
                 monkeypatch.setenv(variable, value)
-            keys = changed(self.keys(vendor, url), self.troubles(vendor)[name]() if told else None)
             with Bench(tmp_path / name, self.plugin, keys, clock=clock, settings=self.settings) as bench:
                 told[name] = without(_found(bench), [url, str(tmp_path), *self.hidden(vendor)])
             dispose(vendor)

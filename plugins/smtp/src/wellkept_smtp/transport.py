@@ -229,7 +229,10 @@ async def _leave(client: aiosmtplib.SMTP, *, politely: bool) -> None:
     except (aiosmtplib.SMTPException, OSError):
         pass
     finally:
+        transport = client.transport
         client.close()
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()  # do not wait for the other side's end of TLS
         await asyncio.sleep(0)  # the loop closes the socket in its next turn
 
 
