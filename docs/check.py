@@ -98,7 +98,7 @@ def metrics() -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "wellkept.db")
         try:
-            shown = Metrics(store, stale_after={}, next_runs=lambda _fired, _now: {}, leads=lambda: True).names()
+            shown = Metrics(store, names=(), stale_after={}, next_runs=lambda _fired, _now: {}, leads=lambda: True).names()
         finally:
             store.close()
     return [f"metric {name}" for name in sorted(shown) if f"`{name}`" not in page]

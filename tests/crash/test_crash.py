@@ -31,7 +31,6 @@ KNOWN_ACTS = {
     "open in wellkept.store.migrate._make_file": "the same",
     "subprocess.Popen in wellkept_stripe.actions._set": "the SDK asks for the platform's name, for its User-Agent",
     "open in wellkept_stripe.actions._set": "the same: /dev/null for that process",
-    "os.mkdir in wellkept_stripe.actions._set": "the SDK keeps a number of its own, once for each user",
 }
 """What our own code does to the world beside the store and the network, and where that is tested. Something new fails."""
 

@@ -51,6 +51,7 @@ class Sender(stripe.HTTPClient):
 def client(http: Client, base: str) -> stripe.StripeClient:
     """Return an SDK client that never retries, and that sees no key: core signs."""
     logging.getLogger("stripe").setLevel(logging.WARNING)  # its debug lines hold whole answers: names, addresses
+    stripe.enable_telemetry = False  # it would keep an id in the user's own folder of settings
     return stripe.StripeClient(
         "sk_core_signs_requests",
         http_client=Sender(http),
