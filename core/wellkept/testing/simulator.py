@@ -91,6 +91,7 @@ class Simulator(ABC):
         refused: Requests that did not fit the description and were refused, as they should be. A connector's test asserts
             that this is empty.
         broken: Requests that were wrongly accepted and answers of the wrong shape: mistakes of the simulator.
+        shape: Takes the JSON of each good answer and returns it in another shape, after it was held against the description.
     """
 
     def __init__(self, *, clock: Clock | None = None, seed: int = 0, spec: Spec | None = None) -> None:
@@ -102,6 +103,7 @@ class Simulator(ABC):
         self.lock = threading.RLock()
         self.refused: list[SpecMismatch] = []
         self.broken: list[SpecMismatch] = []
+        self.shape: Callable[[Any], Any] | None = None
         self._gates: list[Gate] = []
 
     @abstractmethod
@@ -173,7 +175,7 @@ class Simulator(ABC):
                 entry.status = fault.status
                 await send_answer(send, self._dated(self._error(fault)))
                 return
-        answer = self._dated(await self._checked(scope, body))
+        answer = self._dated(self._shaped(await self._checked(scope, body)))
         if fault is not None and kind == "status" and fault.when == "after":
             answer = self._dated(self._error(fault))
         if fault is not None and kind == "drop":
@@ -233,6 +235,11 @@ class Simulator(ABC):
     def _error(self, fault: Fault) -> Answer:
         answer = self.error(fault.status, fault.code)
         return answer._replace(headers={**answer.headers, **self.faults.retry_after(fault)})
+
+    def _shaped(self, answer: Answer) -> Answer:
+        if self.shape is None or answer.status >= 400 or not answer.body:
+            return answer
+        return answer._replace(body=json.dumps(self.shape(json.loads(answer.body))).encode())
 
     def _dated(self, answer: Answer) -> Answer:
         return answer._replace(headers={**answer.headers, "date": formatdate(self.clock.now() // 1000, usegmt=True)})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, ClassVar
@@ -231,6 +232,31 @@ def _bad(path: str, field: str, raw: str) -> Fault:
     return Fault(kind="row", path=path, rows=("results",), row=1, field=field, raw=raw)
 
 
+def _plainer(answer: Any, name: str = "") -> Any:
+    """Give numbers and truths where HubSpot's reference has texts."""
+    if isinstance(answer, dict):
+        return {key: _plainer(value, key) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [_plainer(part, name) for part in answer]
+    if answer in {"true", "false"}:
+        return answer == "true"
+    if isinstance(answer, str) and name != "email":
+        for kind in (int, float):
+            with suppress(ValueError):
+                if f"{kind(answer):.15g}" == answer:
+                    return kind(answer)
+    return answer
+
+
+def _unnamed(answer: Any) -> Any:
+    """Leave out the names of labels, and the paging of a last page."""
+    if isinstance(answer, list):
+        return [_unnamed(part) for part in answer]
+    if isinstance(answer, dict):
+        return {key: None if key == "label" else _unnamed(value) for key, value in answer.items() if key != "archived"}
+    return answer
+
+
 class TestHubSpotSource(HubSpot, SourceTests):
     reads: ClassVar[Sequence[str]] = ("*/search", "*/batch/read")
     cursor_names: ClassVar[Mapping[str, Any]] = {"*": ("after",)}
@@ -261,7 +287,13 @@ class TestHubSpotSource(HubSpot, SourceTests):
         first, _, third = islice(vendor.state.standing(stream), 3)
         vendor.edit(stream, first.id, **{names[stream]: "Renamed"})
         vendor.archive(stream, third.id)
+        if stream == "companies":  # more than a page of what is archived
+            for number in range(3):
+                vendor.archive(stream, vendor.state.create(stream, {"name": f"Passing {number}"}).id)
         return True
+
+    def shapes(self) -> Mapping[str, Callable[[Any], Any]]:
+        return {"numbers and truths for texts": _plainer, "labels without names": _unnamed}
 
     def troubles(self, vendor: HubSpotSimulator) -> Mapping[str, Callable[[], Mapping[str, Any] | None]]:
         def narrow() -> None:
@@ -284,6 +316,10 @@ class TestHubSpotSource(HubSpot, SourceTests):
             "OAuth": lambda: granted(
                 *reads, "crm.objects.feedback_submissions.read", "crm.objects.custom.read", "crm.objects.companies.write"
             ),
+            "OAuth, with an outage of a moment": lambda: (
+                vendor.faults.add(Fault(kind="status", status=503, path="*/introspect")),
+                granted(*reads),
+            )[1],
             "OAuth without scopes": lambda: {**granted(*reads[:2]), "webhook_secret": None},
             "OAuth is refused": lambda: {**granted(), "oauth": {**granted()["oauth"], "client_id": "app-2"}},
             "a sandbox of another number": lambda: other("SANDBOX"),
@@ -398,7 +434,11 @@ class TestHubSpotPush(HubSpot, ActionTests):
             ),
             "too many requests": fault(429, code="SECONDLY", times=None),
             "a day's requests are used up": fault(429, code="DAILY", times=None),
+            "requests of some other kind are used up": fault(429, code="ELSE", times=None),
+            "too many requests, with a time to wait": fault(429, retry_after=7, times=None),
             "all is refused": fault(400, times=None),
+            "all is refused as a conflict": fault(409, times=None),
+            "all is refused as nonsense": fault(422, times=None),
             "it is not to be had": fault(404, times=None),
             "a status of no meaning": fault(418, times=None),
             "a fault of the vendor's": fault(500, times=None),
@@ -427,6 +467,8 @@ class TestHubSpotTasks(HubSpot, ActionTests):
     def others(self) -> Sequence[TaskCreate]:
         return [
             TaskCreate(title="Odd", body="<b>Now</b>\nor never & ever", assignee="owner", due_at=self.start),
+            TaskCreate(title="Of the team", assignee="team"),
+            TaskCreate(title="Of the one who pays", assignee="billing"),
         ]
 
     def circumstances(self, vendor: HubSpotSimulator) -> Mapping[str, Callable[[], object]]:
@@ -439,7 +481,11 @@ class TestHubSpotTasks(HubSpot, ActionTests):
             vendor.state.definitions[type_].pop(KEY)
 
         return {
+            "its properties cannot be seen": fault(503, path="/crm/properties/*", method="GET"),
+            "too many requests": fault(429, code="SECONDLY"),
+            "an error of the vendor's": fault(503, times=1),
             "it is refused": fault(400),
+            "it is refused, and was made": fault(400, when="after"),
             "it is refused, and there is no looking up": lambda: (fault(400)(), fault(503, path="*/tasks/batch/read")()),
             "the key cannot be unique": lambda: (without_key(), vendor.state.plain_types.add("tasks")),
         }

@@ -190,7 +190,7 @@ class Encrypted(Mail):
     def troubles(self, vendor: MailSink) -> Mapping[str, Callable[[], Mapping[str, Json] | None]]:
         return {
             "a certificate that no system knows": lambda: {"ca_file": None},
-            "not encrypted": lambda: {"tls": "none", "ca_file": None},
+            "not encrypted": lambda: {"tls": "none", "ca_file": None, "timeout": 1},
         }
 
 

@@ -20,6 +20,7 @@ from wellkept_zendesk.simulator.state import FIRST_ID, text
 from wellkept_zendesk.simulator.world import AGENTS, GROUPS
 from wellkept_zendesk.webhooks import signature
 
+API_TOKEN = "zendesk-api-token-of-the-tests"
 WEBHOOK_SECRET = "zendesk-webhook-secret"
 API = "/api/v2"
 DAY = 86_400
@@ -34,7 +35,7 @@ class Zendesk(Case):
 
     def vendor(self, clock: FakeClock) -> ZendeskSimulator:
         simulator = ZendeskSimulator(accounts=1, clock=clock, seed=5, tickets=False, export_limit=100_000)
-        simulator.api_token()
+        simulator.api_token(API_TOKEN)
         simulator.state.at = simulator.state.now - 90 * DAY
         _people(simulator, _organizations(simulator))
         _tickets(simulator)
@@ -55,7 +56,7 @@ class Zendesk(Case):
 
     def secrets(self, vendor: ZendeskSimulator) -> Mapping[str, str]:
         return {
-            "ZENDESK_TOKEN": vendor.api_token()[1],
+            "ZENDESK_TOKEN": API_TOKEN,
             "ZENDESK_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "ZENDESK_NEXT_SECRET": "zendesk-secret-after-the-next-rotation",
             "ZENDESK_CLIENT": vendor.access.client_secret,
@@ -143,12 +144,44 @@ def _tickets(simulator: ZendeskSimulator) -> None:
         simulator.delete_ticket(simulator.new_ticket(pat, f"Deleted {number}"))
 
 
+def _merge_later(vendor: ZendeskSimulator) -> None:
+    """Merge a new organization into one that changes ten minutes later, when another one is a second too late."""
+    state, now = vendor.state, vendor.state.now
+    one, other = (row["id"] for row in state.all("organization", lambda row: row["deleted_at"] is None)[1:3])
+    state.at = now - 1_200
+    vendor.merge_organizations(vendor.new_organization("Lost later"), one)
+    state.at = now - 600
+    state.touch("organization", state.get("organization", one), {})
+    state.at = now - 599
+    state.touch("organization", state.get("organization", other), {})
+    state.at = None
+
+
 def _unsolved(vendor: ZendeskSimulator) -> Sequence[int]:
     return [row["id"] for row in vendor.state.all("ticket", lambda row: row["status"] not in {"solved", "deleted"})]
 
 
 def _bad(path: str, rows: str, field: str, raw: str, row: int = 1) -> Fault:
     return Fault(kind="row", path=f"{API}/{path}", rows=(rows,), row=row, field=field, raw=raw)
+
+
+def _beside(answer: Any) -> Any:
+    """Let the metrics stand beside the tickets, and not in them."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("tickets"), list):
+        return answer
+    found = [(row, row.get("metric_set")) for row in answer["tickets"]]
+    metrics = [{**metric, "ticket_id": row["id"]} for row, metric in found if metric is not None]
+    rows = [{key: value for key, value in row.items() if key != "metric_set"} for row in answer["tickets"]]
+    return {**answer, "tickets": rows, "metric_sets": metrics or None}
+
+
+def _texts(answer: Any, name: str = "") -> Any:
+    """Let ids be texts."""
+    if isinstance(answer, dict):
+        return {key: _texts(value, key) for key, value in answer.items()}
+    if isinstance(answer, list):
+        return [_texts(part, name) for part in answer]
+    return str(answer) if name.endswith("_id") and isinstance(answer, int) else answer
 
 
 class TestZendeskSource(Zendesk, SourceTests):
@@ -170,6 +203,7 @@ class TestZendeskSource(Zendesk, SourceTests):
         match stream:
             case "organizations":
                 vendor.rename(vendor.state.all("organization")[0]["id"], "Renamed")
+                _merge_later(vendor)
             case "users":
                 vendor.new_user("Somebody new", vendor.state.all("organization")[0]["id"])
             case "tickets":
@@ -192,6 +226,9 @@ class TestZendeskSource(Zendesk, SourceTests):
         def fails(path: str, status: int) -> None:
             vendor.faults.add(Fault(kind="status", path=f"{API}/{path}", status=status, times=None))
 
+        def refused(path: str, status: int) -> Callable[[], None]:
+            return lambda: vendor.faults.add(Fault(kind="status", path=f"{API}/{path}", status=status, skip=1))
+
         def stranger() -> None:
             vendor.access.api_tokens = {key: {**vendor.admin, "id": None} for key in vendor.access.api_tokens}
 
@@ -209,7 +246,15 @@ class TestZendeskSource(Zendesk, SourceTests):
             "OAuth is refused": lambda: {**granted(), "client_id": "another"},
             "tokens have ended": lambda: vendor.clock.advance((TOKENS_END - vendor.clock.now()) / 1000),  # type: ignore[attr-defined]
             "few streams": lambda: {"streams": ["users", "deleted_tickets"]},
+            "a page is refused": refused("incremental/users/cursor", 400),
+            "a page is gone": refused("incremental/tickets/cursor", 410),
+            "a page is not understood": refused("incremental/users/cursor", 422),
+            "a page is not found": refused("incremental/users/cursor", 404),
+            "exports are not for us": lambda: fails("incremental/*", 403),
         }
+
+    def shapes(self) -> Mapping[str, Callable[[Any], Any]]:
+        return {"metrics beside the tickets": _beside, "texts for ids": _texts}
 
 
 class TestZendeskWebhooks(Zendesk, WebhookTests):
@@ -501,4 +546,4 @@ class TestZendeskNote(OnTickets):
             found[name] = then
         plain = dict(super().circumstances(vendor))
         last = plain.pop("the agent may not")
-        return {**found, **plain, "from now on no ticket is named": odd, "no ticket is named": int, "the agent may not": last}
+        return {**found, **plain, "no ticket is named": odd, "the agent may not": last}

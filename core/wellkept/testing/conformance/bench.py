@@ -22,7 +22,7 @@ from wellkept.pipeline.report import StreamResult, SyncReport
 from wellkept.records import Json, Record
 from wellkept.redact import RedactingFormatter
 from wellkept.runtime import Runtime
-from wellkept.source import Batch, ReadRequest, Stream, Window
+from wellkept.source import Batch, Cursor, ReadRequest, Stream, Window
 from wellkept.steps import Steps
 from wellkept.store import dead_letters
 from wellkept.testing.clock import FakeClock
@@ -152,10 +152,10 @@ class Bench:
             self.result(stream)
         return bool(broken)
 
-    def batches(self, stream: str, window: Window | None = None) -> Iterator[Batch]:
-        """Read a stream from its beginning, or a window of it, past core, and yield its batches as they come."""
+    def batches(self, stream: str, window: Window | None = None, cursor: Cursor | None = None) -> Iterator[Batch]:
+        """Read a stream, or a window of it, from its beginning or a cursor on, past core; yield its batches as they come."""
         source, found = self.instance.streams[stream]
-        reading = source.read(ReadRequest(stream=found, window=window))
+        reading = source.read(ReadRequest(stream=found, window=window, cursor=cursor))
 
         async def following() -> Batch | None:
             return await anext(reading, None)

@@ -166,7 +166,7 @@ class Case(ABC):
 
 @cache
 def streams_of(case: type[Case]) -> Mapping[str, tuple[Source, Stream]]:
-    """Return a plugin's streams by name, each with its source, for one test each. Nothing is called."""
+    """Return a plugin's streams by name, each with its source, for one test each. Nothing is called, and it is asked once."""
     this, clock = case(), FakeClock(case.start)
     vendor = this.vendor(clock)
     keys = this.keys(vendor, NOWHERE)

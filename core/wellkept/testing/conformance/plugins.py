@@ -14,7 +14,7 @@ from wellkept.testing.clock import FakeClock
 from wellkept.testing.conformance.apart import changed
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.case import Case, dispose
-from wellkept.testing.conformance.written import Written, without
+from wellkept.testing.conformance.written import Written, shown, without
 from wellkept.testing.simulator import Simulator
 from wellkept.testing.switch import Switch
 
@@ -78,7 +78,6 @@ class PluginTests(Case):
         told = f"{log.getvalue()} {result}"
         assert not any(value in told for value in self.secrets(simulator).values() if value)
 
-    @pytest.mark.usefixtures("table")
     def test_check_says_the_same(
         self,
         simulator: Any,
@@ -87,9 +86,12 @@ class PluginTests(Case):
         monkeypatch: pytest.MonkeyPatch,
         request: pytest.FixtureRequest,
     ) -> None:
-        """Credentials: what a check finds, scope by scope, when all is well and in each trouble, stands in a file."""
+        """Credentials: what a check finds, scope by scope, when all is well and in each trouble, stands in a file.
+
+        So does what it asks for when all is well, and what a first read does then, in pages as large as they are in earnest.
+        """
         switch, url = simulator_server
-        told = dict[str, Json]()
+        told = dict[str, Any]()
         for name in ("all is well", *self.troubles(simulator)):
             clock = FakeClock(self.start)
             vendor = self.vendor(clock)
@@ -98,8 +100,13 @@ class PluginTests(Case):
             for variable, value in self.secrets(vendor).items():
                 monkeypatch.setenv(variable, value)
             with Bench(tmp_path / name, self.plugin, keys, clock=clock, settings=self.settings) as bench:
-                told[name] = without(_found(bench), [url, str(tmp_path), *self.hidden(vendor)])
+                found = _found(bench)
+            if not told and isinstance(vendor, Simulator):
+                found = {**found, "requests": shown(vendor.log.requests)}
+            told[name] = without(found, [url, str(tmp_path), *self.hidden(vendor)])
             dispose(vendor)
+            self.small_pages(monkeypatch)
+        switch.app = None
         Written(self, request).holds("check.findings", told)
 
 

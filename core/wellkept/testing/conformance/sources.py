@@ -6,17 +6,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import count, pairwise
+from itertools import chain, count, pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import pytest
 
-from wellkept.errors import RejectedError
+from wellkept.errors import CursorExpiredError, RejectedError
 from wellkept.pipeline.report import NOT_PERMITTED
 from wellkept.records import Json
-from wellkept.source import FetchingSource, Source, Stream, Window
+from wellkept.source import Cursor, FetchingSource, Source, Stream, Window
 from wellkept.store import cursors
 from wellkept.testing.conformance.apart import Apart, Step
 from wellkept.testing.conformance.bench import Bench, everything_logged
@@ -109,6 +109,13 @@ class SourceTests(PluginTests):
         del vendor
         return {}
 
+    def shapes(self) -> Mapping[str, Callable[[Any], Any]]:
+        """Return other shapes in which the vendor may say the same, by name: each takes an answer's JSON and returns another.
+
+        Such as numbers where there are texts, what is left out where there is null, or parts that stand elsewhere.
+        """
+        return {}
+
     def contents(self, vendor: Any) -> object:
         """Return all that a vendor holds which is not spoken to over HTTP, to see that nothing changes it; else None."""
         del vendor
@@ -178,6 +185,18 @@ class SourceTests(PluginTests):
             told[name] = apart.told(name, partial(_steps, self, name), plain)
         Written(self, request).holds("stories", without(told, apart.hidden))
 
+    @told_by("shapes")
+    def test_other_shapes_are_the_same_rows(self, bench: Bench, wire: Simulator) -> None:
+        """Mapping: what the vendor says in another shape becomes the same records."""
+        bench.sync()
+        expected = bench.rows()
+        for name, shape in self.shapes().items():
+            bench.begin_anew()
+            wire.shape = shape
+            ends = {item.stream: item.error or item.note for item in bench.sync().streams if item.state != "done"}
+            assert ends == {}, name
+            assert bench.rows() == expected, name
+
     def test_rows_come_while_reading(self, bench: Bench, wire: Simulator, stream: str) -> None:
         """Memory is flat: rows are handed on as they come, and are not gathered until the end."""
         wire.log.clear()
@@ -232,7 +251,8 @@ class SourceTests(PluginTests):
     ) -> None:
         """Requests: what is asked for, with pages, filters and cursors, stands in a file, so that no row is missed by accident.
 
-        It is for everything, for changes, for a window, for single rows and for an estimate.
+        It is for everything, for changes, for a window, for single rows and for an estimate. So does what becomes of a cursor
+        that another version of the plugin has written: one that is not understood begins anew, and is never guessed at.
         """
         source, declared = bench.instance.streams[stream]
         hidden, asked = [simulator_server[1], *self.hidden(wire)], dict[str, Json]()
@@ -252,6 +272,9 @@ class SourceTests(PluginTests):
         note("changes")
         with bench.runtime.store.read() as reader:
             cursor = cursors.load(reader, cursors.Key(self.plugin, stream)).cursor
+        for what, strange in (("more", {**(cursor or {}), "no_such_field": 1}), ("other", {"no_such_field": 1})):
+            asked[f"a cursor that says {what}"] = _taken(bench, stream, strange)
+        wire.log.clear()
         if declared.backfill:
             list(bench.batches(stream, Window(start=self.start - YEAR, end=self.start)))
             note("a window")
@@ -280,20 +303,30 @@ class SourceTests(PluginTests):
             before = msgspec.convert(stored[record.type, record.id], type(record))
             assert msgspec.structs.replace(record, version=0, updated_at=None) == before
         assert not found.rejects
+        bench.clock.advance(60)
         missing = bench.runtime.run(source.fetch(declared, [self.nobody, ids[0]]))
         assert {record.id for record in missing.records} == {ids[0]}
         assert {deletion.id for deletion in missing.deletions} == {self.nobody}
+        newest = max(bench.versions(stream).values())
+        assert all(deletion.version > newest for deletion in missing.deletions), "what is gone now is older than what was there"
 
     def test_a_window_has_what_lies_in_it(self, bench: Bench, stream: str) -> None:
         """Backfill: windows that follow one another have each row once, and none that another window has."""
         bench.read(stream)
         rows = bench.rows(stream)
         times = sorted({row["created_at"] for row in rows.values() if isinstance(row.get("created_at"), int)})
-        edges = [0, *times[len(times) // 2 :][:1], bench.clock.now() + 1]
+        known = [at for row in rows.values() for name, at in row.items() if name.endswith("_at") and isinstance(at, int)]
+        edges = [min([*known, self.start - YEAR]), *times[len(times) // 2 :][:1], bench.clock.now() + 1]
         found: list[str] = []
         for start, end in pairwise(edges):
-            batches = bench.batches(stream, Window(start=start, end=end))
-            found += [record.id for batch in batches for record in batch.records if (record.type, record.id) in rows]
+            window = Window(start=start, end=end)
+            batches = list(bench.batches(stream, window))
+            ids = [[record.id for record in batch.records if (record.type, record.id) in rows] for batch in batches]
+            found += chain.from_iterable(ids)
+            for at in sorted({0, len(batches) - 1}):
+                following = bench.batches(stream, window, batches[at].cursor)
+                rest = [record.id for batch in following for record in batch.records if (record.type, record.id) in rows]
+                assert rest == [*chain.from_iterable(ids[at + 1 :])], "a window that was broken off goes on elsewhere"
         assert sorted(found) == sorted(id_ for _, id_ in rows)
 
     # --- faults ---
@@ -418,6 +451,15 @@ def _broken_off(bench: Bench, vendor: Any, stream: str, passing: int) -> bool:
 
 def _steps(case: SourceTests, name: str, vendor: Any) -> Sequence[Step]:
     return case.stories(vendor)[name]
+
+
+def _taken(bench: Bench, stream: str, cursor: Cursor) -> str:
+    """Return what becomes of a cursor, as it is written down."""
+    try:
+        list(bench.batches(stream, cursor=cursor))
+    except CursorExpiredError as error:
+        return f"expired: {error.message}"
+    return "taken"
 
 
 def _offer(stream: Stream) -> Mapping[str, Json]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import pytest
 
 from wellkept.testing.faults import Logged
+
+REQUEST_ID = re.compile(r"(?<=request-id )[\w-]+|(?<=correlation-id )[\w-]+")
+"""What tells an answer from any other, in what the HTTP kit says of a failed request."""
 
 LONGEST = 1_000
 """Characters of what differs that are shown."""
@@ -63,8 +67,8 @@ def shown(requests: Iterable[Logged]) -> list[str]:
 
 
 def without(found: Any, hidden: Iterable[str]) -> Any:
-    """Return what was found without texts that must not be written down, such as secrets."""
-    text = json.dumps(found)
+    """Return what was found without texts that must not be written down, such as secrets, and without the ids of answers."""
+    text = REQUEST_ID.sub("***", json.dumps(found))
     for part in hidden:
         text = text.replace(part, "***")
     return json.loads(text)

@@ -126,7 +126,8 @@ class PushProperties(StateAction):
         if error.status not in REFUSED:
             return {row.id: Outcome.unknown(error.message) for row in rows}
         if len(rows) == 1:
-            return {rows[0].id: await self._without_refused(rows[0], error)}
+            [row] = rows
+            return {row.id: await self._without_refused(row, error)}
         middle = len(rows) // 2
         return {**await self._update(rows[:middle]), **await self._update(rows[middle:])}
 

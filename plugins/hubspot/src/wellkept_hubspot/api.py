@@ -37,8 +37,8 @@ PAUSES = {"DAILY": 3600.0, "TEN_SECONDLY_ROLLING": 10.0, "SECONDLY": 1.0}
 """Seconds to wait after 429, by the policy that it names, where no Retry-After says so. A day's quota is renewed at midnight in
 the account's own zone, so it is asked for again every hour."""
 
-PRIMARY = frozenset({1, 5, 26})
-"""Association types of a primary company: of a contact, a deal, a ticket."""
+PRIMARY = frozenset({1, 5})
+"""Association types of a primary company: of a contact, a deal."""
 
 Filter = Mapping[str, str]
 

@@ -30,14 +30,14 @@ DAY = 86_400_000
 MINUTE = 60_000
 
 
-class Listing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="mode", tag="list"):
+class Listing(msgspec.Struct, frozen=True, kw_only=True, tag_field="mode", tag="list"):
     """Where a full read goes on: when it began (epoch ms, HubSpot's clock), and after which object."""
 
     began: int
     after: str | None = None
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="mode", tag="changes"):
+class Changes(msgspec.Struct, frozen=True, kw_only=True, tag_field="mode", tag="changes"):
     """Where a read of changes goes on. Instants are epoch ms on HubSpot's clock.
 
     Attributes:
@@ -55,7 +55,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
     bin: str | None = None
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="mode", tag="window"):
+class Span(msgspec.Struct, frozen=True, kw_only=True, tag_field="mode", tag="window"):
     """Where a window goes on: after which object; at its end `done`."""
 
     after: str | None = None

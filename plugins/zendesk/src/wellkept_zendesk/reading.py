@@ -51,7 +51,7 @@ class Since(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """
 
     time: int
-    first: bool = False
+    first: bool
 
 
 class Rating(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="mode", tag="ratings"):
@@ -143,7 +143,7 @@ class Reading:
         path, plural = "/api/v2/incremental/organizations", rows.ORGANIZATION.plural
         while True:
             start = min(since, self._clock.now() // 1000 - TOO_RECENT)
-            response = await self._api.exports.get(path, params={"start_time": max(0, start), "per_page": EXPORT_PAGE})
+            response = await self._api.exports.get(path, params={"start_time": start, "per_page": EXPORT_PAGE})
             page = decode_rows(response, wire.Organization, path=(plural,))
             end, over = page.rest.at(("end_time",)), page.rest.at(("end_of_stream",))
             end = end if isinstance(end, int) else since

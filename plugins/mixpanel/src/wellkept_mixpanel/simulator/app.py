@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ class MixpanelSimulator(Simulator):
         self._export = Budget(self.clock, ((60, 3600), (3, 1)), concurrent=100, kept=limits)
         self._query = Budget(self.clock, ((60, 3600),), concurrent=5, kept=limits)
         self._snapshots: dict[str, list[str]] = {}
-        self._sessions = 0
+        self._sessions = Counter[str]()
         self._begun = self.clock.now() // 1000
 
     def add_service_account(self, name: str, secret: str, role: Literal["consumer", "analyst", "admin"] = "analyst") -> None:
@@ -265,8 +266,9 @@ class MixpanelSimulator(Simulator):
             if session is None:
                 if page:
                     raise Refused(400, "session_id is needed for a page above 0")
-                self._sessions += 1
-                session = f"{self._begun}-{self._sessions}"
+                kind = fields.get("data_group_id", "users")
+                self._sessions[kind] += 1
+                session = f"{self._begun}-{kind}-{self._sessions[kind]}"
                 self._snapshots[session] = self._matching(table, fields)
             ids = self._snapshots.get(session)
             if ids is None:
