@@ -20,6 +20,7 @@ import importlib
 import json
 import os
 import random
+import re
 import resource
 import select
 import signal
@@ -84,6 +85,9 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
 }
 """Reasons why a change of a flag cannot be noticed, with what stands before it, or with the flag as it is."""
 
+MARKER = re.compile(r"(^|[(,]) ?/,")
+"""Ends the arguments of a function that are given by place; the change of a ``*`` into it."""
+
 
 class Mutant(NamedTuple):
     """One change: where it is, the line before and after it, and the whole module after it."""
@@ -141,7 +145,9 @@ def mutants(package: Path) -> Iterator[Mutant]:
 
 
 def without_effect(mutant: Mutant) -> str | None:
-    """Return why a change of a flag makes no difference; None where it may."""
+    """Return why a change of a flag, or of who may give arguments how, makes no difference; None where it may."""
+    if MARKER.search(mutant.after) and not MARKER.search(mutant.before):
+        return "what is given by name may be given by place"
     if mutant.operator not in {"core/ReplaceTrueWithFalse", "core/ReplaceFalseWithTrue", "core/AddNot"}:
         return None
     for reason, marks in WITHOUT_EFFECT.items():
