@@ -317,7 +317,6 @@ class Teller:
             return self.faults(kind="status", status=429, retry_after=seconds, path=path)
 
         return {
-            "the limits are kept": [lambda: (self.vendor.keep_limits(), self.quiet(history_days=130, window_days=1))[1]],
             "asked to wait for two hours": [
                 self.users_alone,
                 asked(7000, ENGAGE),

@@ -144,10 +144,6 @@ class MixpanelSimulator(Simulator):
         """
         self._early = [] if at is None else [*self._early, *[None] * after, at]
 
-    def keep_limits(self) -> None:
-        """Keep Mixpanel's limits from now on."""
-        self._export.kept = self._query.kept = True
-
     def forget_snapshots(self) -> None:
         """Let all sessions of profile queries end."""
         self._snapshots.clear()

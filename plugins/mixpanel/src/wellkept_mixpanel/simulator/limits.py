@@ -20,14 +20,14 @@ class Budget:
         clock: The simulator's time.
         windows: (requests, seconds) of each limit.
         concurrent: Requests at the same time.
-        kept: Whether the limits are kept at all; may be changed.
+        kept: Whether the limits are kept at all.
     """
 
     def __init__(self, clock: Clock, windows: Sequence[tuple[int, float]], *, concurrent: int, kept: bool) -> None:
         self._clock = clock
         self._windows = windows
         self._concurrent = concurrent
-        self.kept = kept
+        self._kept = kept
         self._hits: deque[float] = deque()
         self._flying = 0
 
@@ -43,7 +43,7 @@ class Budget:
         while self._hits and self._hits[0] <= now - longest:
             self._hits.popleft()
         over = any(sum(hit > now - seconds for hit in self._hits) >= most for most, seconds in self._windows)
-        if self.kept and (over or self._flying >= self._concurrent):
+        if self._kept and (over or self._flying >= self._concurrent):
             raise LimitError
         self._hits.append(now)
         self._flying += 1
