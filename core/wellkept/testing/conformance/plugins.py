@@ -11,7 +11,7 @@ import pytest
 from wellkept.admission import Checked
 from wellkept.records import Json
 from wellkept.testing.clock import FakeClock
-from wellkept.testing.conformance.apart import changed
+from wellkept.testing.conformance.apart import changed, ends
 from wellkept.testing.conformance.bench import Bench, everything_logged
 from wellkept.testing.conformance.case import Case, dispose
 from wellkept.testing.conformance.written import Written, shown, without
@@ -118,8 +118,7 @@ def _found(bench: Bench) -> Mapping[str, Json]:
     found = _findings(bench.check())
     if not bench.streams:
         return found
-    ends = {item.stream: f"{item.state} {item.error or item.note or ''}".strip() for item in bench.sync().streams}
-    return {**found, "streams": ends}
+    return {**found, "streams": ends(bench)}
 
 
 def _findings(result: Checked) -> Mapping[str, Json]:
